@@ -98,6 +98,12 @@ def not_json(detail: object) -> TransientFailure:
     )
 
 
+def broken_reply(reason: str) -> TransientFailure:
+    """The failure for a reply that says that it ended so by a fault."""
+    what = f"ended a reply with {reason!r}"
+    return TransientFailure(what, "try again later", is_unreadable=True, may_be_of_a_prompt=True)
+
+
 def not_a_completion() -> TransientFailure:
     """The failure for JSON without words that is no reply, where others were."""
     return TransientFailure(

@@ -20,7 +20,13 @@ from autointerp.core.addresses import (
     with_scheme,
 )
 from autointerp.core.errors import InputError, UpstreamError
-from autointerp.llm.api_call import CallRefusedError, TransientFailure, not_a_completion, not_json
+from autointerp.llm.api_call import (
+    CallRefusedError,
+    TransientFailure,
+    broken_reply,
+    not_a_completion,
+    not_json,
+)
 from autointerp.llm.api_errors import (
     ApiError,
     is_transient,
@@ -48,7 +54,12 @@ from autointerp.llm.service_addresses import (
     read_address,
     secrets_of,
 )
-from autointerp.llm.stated_waits import remains_nothing, reset_after_s, retry_after_s
+from autointerp.llm.stated_waits import (
+    StatedWait,
+    remains_nothing,
+    reset_after_s,
+    retry_after_s,
+)
 from autointerp.llm.wire_format import (
     BrokenReplyError,
     NotJsonError,
@@ -70,20 +81,6 @@ class HttpReply:
 
     body: bytes
     headers: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    """What a failure tells of waits."""
-
-    asked_s: float | None = None
-    """Seconds to wait."""
-    whole_s: float | None = None
-    """Seconds until the limit is whole again, where it may take some before."""
-    is_told: bool = False
-    """Whether a rate limit is told of."""
-    is_hint: bool = False
-    """Whether words say that it lasts."""
 
 
 class Endpoint:
@@ -230,25 +227,25 @@ class Endpoint:
             may_be_outage=is_down and asked_s is None and not codes_say_it_lasts(error),
         )
 
-    def _stated(self, error: ApiError, headers: Mapping[str, str], *, is_limit: bool) -> _Stated:
+    def _stated(self, error: ApiError, headers: Mapping[str, str], *, is_limit: bool) -> StatedWait:
         now_s, deadline_s = self._clock(), self._options.deadline_s
         asked_s = retry_after_s(headers, now_s=now_s)
         if asked_s is None and not self._is_vague(error):
             asked_s = error.asked_wait_s
         if asked_s is not None or "retry-after" in headers:
-            return _Stated(asked_s, is_told=True)
+            return StatedWait(asked_s, is_told=True)
         is_spent = remains_nothing(headers)
         reset = reset_after_s(headers, now_s=now_s) if is_limit else None
         # Headers of some count all that was paid for, or a day.
         is_soon = reset is not None and reset.soonest_s <= deadline_s
         if not is_soon and says_it_lasts(error, remains_nothing=is_spent):
-            return _Stated(is_told=is_spent, is_hint=True)
+            return StatedWait(is_told=is_spent, is_hint=True)
         if reset is None:
-            return _Stated(is_told=is_spent)
+            return StatedWait(is_told=is_spent)
         if not reset.is_spent or (not is_soon and names_a_short_rate(error)):
-            return _Stated(min(reset.soonest_s, self._options.longest_wait_s), is_told=True)
+            return StatedWait(min(reset.soonest_s, self._options.longest_wait_s), is_told=True)
         whole_s = reset.whole_s if reset.whole_s <= deadline_s else None
-        return _Stated(reset.soonest_s, whole_s, is_told=True)
+        return StatedWait(reset.soonest_s, whole_s, is_told=True)
 
     def _is_vague(self, error: ApiError) -> bool:
         """Whether a delay beyond the deadline is told in words that also tell of what passes."""
@@ -260,7 +257,7 @@ class Endpoint:
     ) -> tuple[T, Usage] | TransientFailure | ApiError:
         """What a good status came with: a reply and its cost, or the failure that is told in it.
 
-        Whether others were answered, so that this is a chat endpoint.
+        Whether it answers others, so that it is a chat endpoint.
 
         Raises:
             CallRefusedError: it is JSON of another shape that tells of no failure.
@@ -273,10 +270,7 @@ class Endpoint:
                 return not_json(error)
             return replace(not_json(error), error=told, may_last=True, is_hint=True)
         except BrokenReplyError as error:
-            what = f"ended a reply with {shortened_line(hidden_in(str(error), self._hidden))!r}"
-            return TransientFailure(
-                what, "try again later", is_unreadable=True, may_be_of_a_prompt=True
-            )
+            return broken_reply(shortened_line(hidden_in(str(error), self._hidden)))
         except WrongShapeError as error:
             stated = stated_error(reply.body)
             if stated is not None:

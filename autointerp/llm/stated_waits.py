@@ -144,6 +144,20 @@ def reset_after_s(headers: Mapping[str, str], *, now_s: float) -> Reset | None:
     return longest or min(others, key=lambda one: one.soonest_s, default=None)
 
 
+@dataclass(frozen=True, slots=True)
+class StatedWait:
+    """What a failure tells of waits."""
+
+    asked_s: float | None = None
+    """Seconds to wait."""
+    whole_s: float | None = None
+    """Seconds until the limit is whole again, where it may take some before."""
+    is_told: bool = False
+    """Whether a rate limit is told of."""
+    is_hint: bool = False
+    """Whether words say that it lasts."""
+
+
 def remains_nothing(headers: Mapping[str, str]) -> bool:
     """Whether a response says of a rate limit that nothing of it remains."""
     return any(_REMAINING.search(name) and read_number(text) == 0 for name, text in headers.items())
