@@ -21,9 +21,11 @@ from autointerp.core.config import (
     ScoreConfig,
     SelectConfig,
 )
-from autointerp.core.job_fields import spelled_out
+from autointerp.core.job_fields import OPTION_PLACES, spelled_out
 from autointerp.core.job_state import Job, JobState, JobSummary, Stage, StoredJobStatus
 
+_SHORT_EXAMPLE: JsonDict = {"units": "5:0-19", "llm": "none", "corpus": "wiki", "tokens": 4000}
+_TOKENS = {"exclusiveMinimum": 0, "maximum": 10**15}
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
 
 
@@ -45,6 +47,22 @@ class BudgetBody(Wire):
         return Budget(usd=self.usd, tokens=self.tokens, order=self.order)
 
 
+def _with_short_names(schema: JsonDict) -> None:
+    """Names what `spelled_out` takes beside the fields."""
+    schema["examples"] = [_EXAMPLE, _SHORT_EXAMPLE]
+    known: Any = schema["properties"]
+    name = {"type": "string", "maxLength": 20_000}
+    known["corpus"]["anyOf"] = [{"$ref": known["corpus"].pop("$ref")}, name]
+    for kind, limits in (("usd", {"exclusiveMinimum": 0, "maximum": 1e9}), ("tokens", _TOKENS)):
+        known[f"budget_{kind}"] = {"type": "number" if kind == "usd" else "integer", **limits}
+    for short, (place, *_) in OPTION_PLACES.items():
+        if len(place) > 1 and short != "corpus":
+            part = JobSpec.model_fields[place[0]].annotation
+            fields: Any = part.model_json_schema()["properties"] if part is not None else {}
+            # Who sends every default would say the same field twice.
+            known[short] = {k: v for k, v in fields[place[1]].items() if k != "default"}
+
+
 class JobRequest(Wire):
     """A labelling job. What is left out is as the command line has it.
 
@@ -52,7 +70,7 @@ class JobRequest(Wire):
     ``n_ctx``, ``explainer``, ``scorer``, ``heldout``, ``top``, ``budget_usd`` and so on.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(json_schema_extra=_with_short_names)
 
     subject: str = Field(
         default="smollm2-135m", max_length=300, description="One of the models of this server."
