@@ -12,9 +12,8 @@ from numpy.polynomial.legendre import leggauss
 from autointerp.core.errors import InputError
 from autointerp.statistics.scored_windows import Floats
 
-# Gauss and Legendre's nodes and weights on 0..1, and when Newton's steps end.
+# Gauss and Legendre's nodes and weights on 0..1.
 _NODES, _SHARES = ((part + shift) / 2 for part, shift in zip(leggauss(32), (1.0, 0.0), strict=True))
-_STEPS, _NEAR = 100, 1e-12
 
 
 def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
@@ -58,17 +57,9 @@ def t_quantile(confidence: float, df: float) -> float:
 
 def t_quantiles(confidence: float, df: Floats) -> Floats:
     """The same of several degrees of freedom."""
-    # With t = sqrt(df) * tan(angle) the density is a power of the cosine on a bounded interval.
+    from autointerp.statistics.compiled.student_quantiles import student_quantiles  # noqa: PLC0415
+
     halves = [math.lgamma(n / 2) - math.lgamma((n + 1) / 2) for n in df.tolist()]
-    whole = math.sqrt(math.pi) / 2 * np.exp(halves)
-    angle = np.arctan(NormalDist().inv_cdf((1 + confidence) / 2) / np.sqrt(df))
-    # Newton's steps from below, where the normal's quantile is, never pass the root.
-    for _ in range(_STEPS):
-        powers = np.cos(angle[:, None] * _NODES) ** (df[:, None] - 1.0)
-        # No matrix product: its bits depend on how many there are.
-        mass = angle * (powers * _SHARES).sum(axis=1)
-        step = (confidence * whole - mass) / np.cos(angle) ** (df - 1.0)
-        angle += step
-        if (step <= _NEAR * angle).all():
-            break
-    return np.asarray(np.sqrt(df) * np.tan(angle))
+    masses = confidence * (math.sqrt(math.pi) / 2) * np.exp(halves)
+    normal = NormalDist().inv_cdf((1 + confidence) / 2)
+    return np.asarray(student_quantiles(masses, normal, df, _NODES, _SHARES))

@@ -142,13 +142,14 @@ def unseen_intervals(
     def with_unseen(counts: Floats) -> Floats:
         sums = _weighted(rows, counts)
         added = [rng.gamma(0.5, size=(len(counts), n)) for n in n_kinds]
-        return np.stack(
-            [
-                statistic(sums + _weighted(kinds, gamma))
-                for _, statistic, unseen in asked
-                for gamma, kinds in zip(added, (unseen.against, unseen.in_favour), strict=True)
-            ]
-        )
+        values, moved = [], dict[tuple[int, int], Floats]()
+        for _, statistic, unseen in asked:
+            for side, kinds in enumerate((unseen.against, unseen.in_favour)):
+                key = id(unseen), side
+                if key not in moved:
+                    moved[key] = sums + _weighted(kinds, added[side])
+                values.append(statistic(moved[key]))
+        return np.stack(values)
 
     def estimate(counts: Floats) -> Floats:
         with np.errstate(divide="ignore", invalid="ignore"):
