@@ -21,10 +21,13 @@ def permuted_sums(x: Floats, y: Floats, weights: Floats, order: Places, turn: Pl
     """
     n, length = x.shape
     # Each twice in a row, so that a turned window lies in one piece.
-    twice = np.concatenate((y, y), axis=1)
-    sums, squares = np.empty(n), np.empty(n)
+    twice, sums, squares = np.empty((n, 2 * length)), np.zeros(n), np.zeros(n)
     for place in range(n):
-        sums[place], squares[place] = y[place].sum(), _product(y[place], y[place])
+        for token in range(length):
+            value = y[place, token]
+            twice[place, token] = twice[place, length + token] = value
+            sums[place] += value
+            squares[place] += value * value
     result = np.zeros((len(order), 3))
     for row in range(len(order)):
         for place in range(n):

@@ -83,54 +83,70 @@ def spreads(  # noqa: PLR0913, PLR0917
     for i in range(len(centres)):
         first, centre = starts[i], centres[i]
         n_there, unit, error = 0, 0.0, 0.0
-        for value in values[first : first + n]:
-            if math.isfinite(value - centre):
+        for place in range(first, first + n):
+            off = values[place] - centre
+            if math.isfinite(off):
                 n_there += 1
-                unit = max(unit, abs(value - centre))
+                unit = max(unit, abs(off))
         unit = unit if unit > 0 else 1.0
         # In units of the largest deviation nothing overflows when it is squared.
-        for value in values[first : first + n]:
-            if math.isfinite(value - centre):
-                error += ((value - centre) / unit) ** 2
-        error = math.sqrt(error / max(1, n_there))
-        groups = slice(group_starts[i], group_starts[i + 1])
-        left_out = (values[first + n : starts[i + 1]] - centre) / unit
-        alone, df, skew = _jackknife(left_out, sizes[groups], unseen[groups])
-        unit = math.nan if n_there < n / 2 else unit
-        result[i] = unit, max(error, alone), df, skew
+        for place in range(first, first + n):
+            off = (values[place] - centre) / unit
+            if math.isfinite(off):
+                error += off * off
+        result[i, 0] = math.nan if n_there < n / 2 else unit
+        result[i, 1] = math.sqrt(error / max(1, n_there))
+        first += n
+        # In the same unit, which drops out of what follows but for the error.
+        for place in range(first, starts[i + 1]):
+            values[place] = (values[place] - centre) / unit
+        _jackknife(values, first, group_starts[i], group_starts[i + 1], sizes, unseen, result[i])
     return result
 
 
 @njit(nogil=True, cache=CACHED, error_model="numpy")
-def _jackknife(left_out: Floats, sizes: Places, unseen: Floats) -> tuple[float, float, float]:
-    """Standard error, degrees of freedom and skew, from the values without each member."""
-    seconds, thirds, free = np.empty(len(sizes)), 0.0, 0.0
-    first = np.int64(0)
-    for group in range(len(sizes)):
-        size, share = sizes[group], unseen[group]
-        own = left_out[first : first + size]
-        first += size
-        n_there, mean = 0, 0.0
-        for value in own:
-            if math.isfinite(value):
+def _jackknife(  # noqa: PLR0913, PLR0917
+    values: Floats,
+    first: int,
+    group: int,
+    last: int,
+    sizes: Places,
+    unseen: Floats,
+    result: Floats,
+) -> None:
+    """Standard error, degrees of freedom and skew, from the values without each member.
+
+    The values are those from the first on, of the groups up to the last.
+    """
+    seconds, total, largest, thirds, most = np.empty(last - group), 0.0, 0.0, 0.0, 0
+    for g in range(group, last):
+        size, share = sizes[g], unseen[g]
+        n_there, mean, square, cube = 0, 0.0, 0.0, 0.0
+        for place in range(first, first + size):
+            if math.isfinite(values[place]):
                 n_there += 1
-                mean += value
+                mean += values[place]
         mean /= max(1, n_there)
-        square, cube = 0.0, 0.0
-        for value in own:
-            if math.isfinite(value):
-                square += (mean - value) ** 2
-                cube += (mean - value) ** 3
-        seconds[group] = share * (size - 1) * (square / max(1, n_there))
+        for place in range(first, first + size):
+            pull = mean - values[place]
+            if math.isfinite(pull):
+                square += pull * pull
+                cube += pull * pull * pull
+        first += size
+        second = seconds[g - group] = share * (size - 1) * (square / max(1, n_there))
+        total, largest, most = total + second, max(largest, second), most + size - 1
         # Moments of a mean of n out of N; two windows say nothing of the third.
         if size > 2:
             third = cube / max(1, n_there) * (size - 1) ** 2 / (size - 2)
             thirds += share * (2 * share - 1) * third
-    error, largest, most = math.sqrt(seconds.sum()), seconds.max(), float((sizes - 1).sum())
-    skew = thirds / error**3 if error > 1e-100 else 0.0
-    if not largest > 0:
-        return error, most, skew
+    error = math.sqrt(total)
+    result[1] = max(result[1], error)
+    result[3] = thirds / (error * error * error) if error > 1e-100 else 0.0
     # Satterthwaite's, from variances in units of the largest, but no fewer than 2.
-    parts = seconds / largest
-    free = parts.sum() ** 2 / (parts * parts / (sizes - 1)).sum()
-    return error, min(max(free, 2.0), most), skew
+    result[2] = most
+    if largest > 0:
+        parts, squares = total / largest, 0.0
+        for g in range(group, last):
+            part = seconds[g - group] / largest
+            squares += part * part / (sizes[g] - 1)
+        result[2] = min(max(parts * parts / squares, 2.0), most)

@@ -27,62 +27,59 @@ def token_sums(  # noqa: PLR0913, PLR0917
     A part is so many windows from its first on, and has a weight for each. Of it are told the
     units of both sides, their least and greatest values in such units, and how many tokens it has.
     """
-    starts = np.cumsum(lengths) - lengths
+    starts = np.empty(len(lengths) + 1, np.int64)
+    starts[0] = 0
+    for window in range(len(lengths)):
+        starts[window + 1] = starts[window] + lengths[window]
     rows, parts = np.zeros((len(weights), n_columns)), np.zeros((len(sizes), 7))
     row = np.int64(0)
     for part in range(len(sizes)):
-        if not sizes[part]:
-            parts[part, :2] = 1.0
-            continue
-        first, last = firsts[part], firsts[part] + sizes[part]
+        first, last, most = firsts[part], firsts[part] + sizes[part], 0.0
+        for i in range(row, row + sizes[part]):
+            most = max(most, weights[i])
+        own = parts[part]
         shares = weights[row : row + sizes[part]]
-        shares = shares / shares.max()
-        tokens = slice(starts[first], starts[last - 1] + lengths[last - 1])
-        x = _standard(real[tokens], lengths[first:last], shares)
-        y = _standard(predicted[tokens], lengths[first:last], shares)
-        parts[part, :6] = x[0], y[0], x[2], x[3], y[2], y[3]
-        parts[part, 6] = tokens.stop - tokens.start
+        x_mean = _standard(real, starts[first : last + 1], shares, own, 0)
+        y_mean = _standard(predicted, starts[first : last + 1], shares, own, 1)
+        own[6] = starts[last] - starts[first]
         for window in range(first, last):
-            own = slice(starts[window], starts[window] + lengths[window])
-            _add(rows[row], real[own], predicted[own], x[0], y[0], x[1], y[1])
-            rows[row] *= shares[window - first]
+            start, end = starts[window], starts[window + 1]
+            _add(rows[row], real[start:end], predicted[start:end], own, x_mean, y_mean)
+            for column in range(n_columns):
+                rows[row, column] *= weights[row] / most
             row += 1
     return rows, parts
 
 
 @njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
-def _standard(values: Floats, lengths: Places, shares: Floats) -> tuple[float, float, float, float]:
-    """The largest absolute value or 1, and in such units the weighted mean, least and greatest."""
-    least = most = 0.0
-    if len(values):
-        least = most = values[0]
-    for value in values:
-        least, most = min(least, value), max(most, value)
+def _standard(values: Floats, starts: Places, shares: Floats, part: Floats, side: int) -> float:
+    """The weighted mean in units of the largest absolute value, or of 1.
+
+    The unit and the least and the greatest value in it are written to the part, of either side.
+    """
+    first, last = starts[0], starts[len(starts) - 1]
+    least = most = values[first] if last > first else 0.0
+    for i in range(first, last):
+        least, most = min(least, values[i]), max(most, values[i])
     unit = max(-least, most)
     unit = unit if unit > 0 else 1.0
-    start, total, weight = np.int64(0), 0.0, 0.0
-    for window in range(len(lengths)):
+    part[side], part[2 + 2 * side], part[3 + 2 * side] = unit, least / unit, most / unit
+    total, weight = 0.0, 0.0
+    for window in range(len(shares)):
         inner = 0.0
-        for value in values[start : start + lengths[window]]:
-            inner += value / unit
-        start += lengths[window]
+        for i in range(starts[window], starts[window + 1]):
+            inner += values[i] / unit
         total += inner * shares[window]
-        weight += lengths[window] * shares[window]
-    mean = total / weight if weight > 0 else 0.0
-    return unit, mean, least / unit, most / unit
+        weight += (starts[window + 1] - starts[window]) * shares[window]
+    return total / weight if weight > 0 else 0.0
 
 
 @njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
-def _add(  # noqa: PLR0913, PLR0917
-    row: Floats,
-    real: Floats,
-    predicted: Floats,
-    x_unit: float,
-    y_unit: float,
-    x_mean: float,
-    y_mean: float,
+def _add(
+    row: Floats, real: Floats, predicted: Floats, part: Floats, x_mean: float, y_mean: float
 ) -> None:
     """One window's sums, as `sufficient_statistics` numbers them."""
+    x_unit, y_unit = part[0], part[1]
     sum_x = sum_y = sum_xx = sum_yy = sum_xy = square_x = square_y = product = 0.0
     for i in range(len(real)):
         x, y = real[i] / x_unit, predicted[i] / y_unit
@@ -90,9 +87,8 @@ def _add(  # noqa: PLR0913, PLR0917
         x, y = x - x_mean, y - y_mean
         sum_x, sum_y = sum_x + x, sum_y + y
         sum_xx, sum_yy, sum_xy = sum_xx + x * x, sum_yy + y * y, sum_xy + x * y
-    row[0] = len(real)
-    row[1:6] = sum_x, sum_y, sum_xx, sum_yy, sum_xy
-    row[6:9] = square_x, square_y, product
+    row[0], row[1], row[2], row[3], row[4], row[5] = len(real), sum_x, sum_y, sum_xx, sum_yy, sum_xy
+    row[6], row[7], row[8] = square_x, square_y, product
     if len(row) > 9:
         unit = max(x_unit, y_unit)
         for i in range(len(real)):
