@@ -1,10 +1,10 @@
-"""One labelling job, from the start to the finished dictionary: clock, CPU, memory and disk by stage.
+"""One labelling job, from the start to the finished dictionary: clock, CPU, memory, disk by stage.
 
-The command runs in a process of its own and is looked at once a second: `VmHWM` (peak memory, mapped
-files counted), `RssAnon` (its own memory), the bytes and files below the output folder. What stands
-after `--` goes to `autointerp label`:
+The command runs in a process of its own and is looked at once a second: `VmHWM` (peak memory,
+mapped files counted), `RssAnon` (its own memory), the bytes and files below the output folder.
+What stands after `--` goes to `autointerp label`:
 
-    python benchmarks/whole_job.py --out /tmp/whole -- smollm2-135m --units all --tokens 32768 --llm none
+    python benchmarks/whole_job.py --out /tmp/whole -- smollm2-135m --units all --llm none
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def _folder(path: Path) -> tuple[float, int]:
 
 
 def main() -> None:
+    """Runs the job and prints what it took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("label", nargs="+", help="what `autointerp label` is given")
