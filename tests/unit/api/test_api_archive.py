@@ -23,6 +23,7 @@ from autointerp.core.ids import Side
 from autointerp.dictionary import open_dictionary, row_json
 from autointerp.dictionary.read import Dictionary
 from autointerp.store import packing
+from autointerp.store.known_text import KNOWN
 from autointerp.store.labels import FolderLabelStore, LabelStore
 
 PATH = "/v1/models/tiny/dictionary"
@@ -114,8 +115,8 @@ def test_the_packed_values_of_a_folder_are_in_it_as_they_are(tmp_path: Path) -> 
     # Another compression of the same label, which packing it anew would not give.
     other = row.content
     assert other is not None
-    body = zlib.decompressobj(zdict=packing._KNOWN).decompress(other[3:])
-    stream = zlib.compressobj(1, zdict=packing._KNOWN)
+    body = zlib.decompressobj(zdict=KNOWN[packing.LABELS_VERSION]).decompress(other[3:])
+    stream = zlib.compressobj(1, zdict=KNOWN[packing.LABELS_VERSION])
     row.put(other[:3] + stream.compress(body) + stream.flush())
     assert row.content != other
     unpacked(written(store, rows), tmp_path / "out")
