@@ -76,8 +76,8 @@ class TextIndex:
         No word goes over the end of a line.
         """
         for slot, text in before.items():
-            for word in dict.fromkeys(_words(text)):
-                self._places[word] = self._places.get(word, _NOWHERE).without(slot)
+            for word in self._places.keys() & _words(text):
+                self._places[word] = self._places[word].without(slot)
         if not texts:
             return
         joined = _END.join(text.replace(_END, "\n") for text in (*texts.values(), ""))

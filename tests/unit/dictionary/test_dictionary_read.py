@@ -116,6 +116,18 @@ def test_a_newer_dictionary_is_refused_with_advice(dictionary: Dictionary) -> No
         open_dictionary(dictionary.folder)
 
 
+def test_a_job_that_cannot_be_read_costs_only_what_asks_for_it(dictionary: Dictionary) -> None:
+    path = dictionary.folder / "manifest.json"
+    stored = json.loads(path.read_text())
+    stored["job"]["later"] = 1
+    path.write_text(json.dumps(stored))
+    found = open_dictionary(dictionary.folder)
+    assert len(list(found.labels())) == 5
+    with pytest.raises(InputError, match=r"^the job in manifest\.json cannot be read: later: "):
+        _ = found.job
+    assert found.manifest.as_json() == (json.dumps(stored, indent=2) + "\n").encode()
+
+
 @pytest.mark.parametrize("content", ["", "{", "[]", '{"manifest_version": 3, "name": "plug-in"}'])
 def test_a_foreign_manifest_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)

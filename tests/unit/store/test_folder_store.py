@@ -39,8 +39,9 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.dictionary import row_json
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels import FolderLabelStore, label_database
 from autointerp.store.labels.folder_stores import FolderLabelStores
+from autointerp.store.labels.label_database import LabelDatabase
 from autointerp.store.labels.mending_store import MendingStore
 from autointerp.store.labels.stores import open_label_stores
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
@@ -359,7 +360,7 @@ _WRITER = """
 import sys
 from factories import make_label, make_sets, make_unit
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels import FolderLabelStore, label_database
 store = FolderLabelStore(sys.argv[1])
 print("go", flush=True)
 index = 0
@@ -403,7 +404,7 @@ import sys
 from factories import make_label, make_sets, make_unit
 from autointerp.dictionary import row_json
 from autointerp.store.codec import LABELS, SETS
-from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels import FolderLabelStore, label_database
 store, first = FolderLabelStore(sys.argv[1], row_json), int(sys.argv[2])
 for index in range(first, first + 20):
     store.put_sets(make_sets(make_unit(index)))
@@ -648,3 +649,17 @@ def test_records_that_cannot_be_listed_are_not_taken_for_none(full: FolderLabelS
         with pytest.raises(StorageError, match=f"could not list {records}"):
             use()
     assert full.count() == 1
+
+
+def test_a_file_of_many_labels_leaves_little_room_unused(tmp_path: Path) -> None:
+    store, packed = FolderLabelStore(tmp_path), os.urandom(2800)
+    table = LabelDatabase(tmp_path / "scores" / "labels.sqlite")
+    with table.database.writing() as connection:
+        for index in range(2000):
+            key = (5, "blocks.5.mlp.hook_post", index, 0)
+            label_database.put(connection, key, None, packed)
+    before = table.database.path.stat().st_size
+    store.compact()
+    assert table.count() == 2000
+    assert table.get((5, "blocks.5.mlp.hook_post", 1999, 0)) == packed
+    assert table.database.path.stat().st_size < 2000 * 2800 * 1.1 < before

@@ -13,12 +13,14 @@ from factories import make_label, make_unit
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory_store import MemoryLabelStore
+from typing_extensions import override
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.dictionary import COLUMNS, row_json
+from autointerp.store.labels.label_rows import ListedRow
 from autointerp.store.search.columns import Sort
 from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
 
@@ -235,6 +237,37 @@ def test_an_index_looks_for_new_rows_only_now_and_then() -> None:
     assert len(index.page(LabelQuery()).rows) == 1
     index.refresh()
     assert len(index.loaded_page(LabelQuery()).rows) == 2
+
+
+class FailingStore(MemoryLabelStore):
+    """Cannot be reached for the second batch of rows, or is read to its end."""
+
+    fails = True
+
+    @override
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
+        rows, last = super().rows_since(change, limit)
+        if change and self.fails:
+            raise UpstreamError("the store is gone", retryable=True)
+        # A batch that is full.
+        return (rows * limit, last) if not change else (rows, last)
+
+
+def test_rows_that_were_read_before_the_store_failed_are_listed_and_searched() -> None:
+    store = FailingStore(row_json)
+    store.put_label(make_label(make_unit(1), text="the estuary"))
+    index = LabelIndex(store, max_age_s=60)
+    with pytest.raises(UpstreamError, match="the store is gone"):
+        index.refresh()
+    assert brief(index.loaded_page(LabelQuery(words="estuary"))) == [
+        ("blocks.5.mlp.hook_post", 1, "positive")
+    ]
+    store.fails = False
+    store.put_label(make_label(make_unit(1), text="the sea"))
+    store.put_label(make_label(make_unit(2), text="an estuary"))
+    index.refresh()
+    assert [unit for _, unit, _ in brief(index.loaded_page(LabelQuery(words="estuary")))] == [2]
+    assert [unit for _, unit, _ in brief(index.loaded_page(LabelQuery(words="sea-")))] == [1]
 
 
 MANY_WORDS = " ".join(str(number) for number in range(40))
