@@ -15,6 +15,7 @@ from datasets.exceptions import DatasetsError
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
 from autointerp.core.text import Document
 
+_MOST_WORDS = 300
 _UNREACHABLE = (ConnectionError, TimeoutError, httpx.HTTPError, http.client.HTTPException)
 
 
@@ -75,7 +76,8 @@ class HuggingFaceSource:
         return value or ""
 
     def _explained(self, error: Exception, n_read: int) -> AutointerpError:
-        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        said, kind = _words(error), type(error).__name__
+        why = f"{kind}: {said}" if said else kind
         if n_read:
             what = f"{self.name} broke after row {n_read:,} ({why})"
             instead = f"or write partial:{self.name} to use the {n_read:,} rows that were read"
@@ -88,10 +90,19 @@ class HuggingFaceSource:
                     f"{self.name} is not on this machine and HF_HUB_OFFLINE is set; "
                     "unset it or give a local folder"
                 )
-            msg = f"{self.name}: the Hugging Face hub could not be reached ({error}); try again"
+            msg = f"{self.name}: the Hugging Face hub could not be reached ({said}); try again"
             return UpstreamError(msg, retryable=True)
-        known = isinstance(error, (OSError, ValueError, DatasetsError)) and str(error)
+        known = isinstance(error, (OSError, ValueError, DatasetsError)) and said
         return InputError(
-            f"cannot read {self.name}: {error if known else why}; write hf:NAME[:split[:field]] "
+            f"cannot read {self.name}: {said if known else why}; write hf:NAME[:split[:field]] "
             "with a dataset that exists"
         )
+
+
+def _words(error: Exception) -> str:
+    """What an error of others says, on one line and cut."""
+    try:
+        said = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - it may be of any class, with any fault
+        return ""
+    return said if len(said) <= _MOST_WORDS else f"{said[:_MOST_WORDS]}..."

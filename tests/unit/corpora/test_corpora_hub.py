@@ -147,7 +147,15 @@ def test_a_hub_that_does_not_answer_is_an_upstream_error(streamed: Load, error: 
     assert caught.value.retryable
 
 
+class Wordless(Exception):
+    """An error of somebody whose text cannot be made."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
 BROKEN = [
+    Wordless(),
     EOFError("Compressed file ended before the end-of-stream marker was reached"),
     zlib.error("Error -3 while decompressing data"),
     lzma.LZMAError("Corrupt input data"),
