@@ -26,6 +26,9 @@ _METHOD = re.compile(
     r"|(?<=/v\d/)(?:chat|models|responses|messages|embeddings|docs|redoc|swagger|health|openapi\.json))$"
 )
 """The end of what manuals give for one method, behind a version where it could be a name."""
+_BEFORE = r"(?=[^\s'\"<>]*@|[^\s'\"<>/?#\[]*:[^\s'\"<>/?#\d])"
+_WITH_PASSWORD = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*://(?!USER:PASSWORD@){_BEFORE}[^\s'\"<>]+")
+"""An address with something before its host, or cut before that came to its end."""
 _AUTHORITY = re.compile(r"[^/?#]*")
 _BARE = re.compile(
     r"(?P<host>\[[0-9a-f:]+\]|(?:[0-9]{1,3}\.){3}[0-9]{1,3}|localhost"
@@ -115,6 +118,11 @@ def joined_address(base: str, path: str) -> str:
 def place_of(url: str) -> str:
     """The same for a sentence: nothing marks that user and password were left out."""
     return shown_address(url).replace(f"{HIDDEN}@", "")
+
+
+def shown_addresses(text: str) -> str:
+    """A sentence in which no address holds a password, whatever it was given for."""
+    return _WITH_PASSWORD.sub(lambda found: shown_address(found[0]), text)
 
 
 def without_secrets(text: str, url: str) -> str:

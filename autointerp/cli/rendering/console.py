@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from autointerp.core.addresses import shown_addresses
 from autointerp.core.scores import Score, ScorerResult
 
 _BARS = " ▁▂▃▄▅▆▇█"
@@ -53,7 +54,7 @@ def side_console() -> Console:
 
 def say(message: str, *, label: str = "", style: str = "") -> None:
     """Prints one sentence on stderr; the terminal wraps it, so that paths stay whole."""
-    text = Text().append(label, style).append(visible(message))
+    text = Text().append(label, style).append(told(message))
     side_console().print(text, soft_wrap=True)
 
 
@@ -61,6 +62,11 @@ def say_loading() -> None:
     """Says that the libraries are loaded, which takes seconds, where they are not there yet."""
     if "torch" not in sys.modules:
         say("loading the libraries")
+
+
+def told(message: str) -> str:
+    """A message as it is printed: nothing in it controls a terminal or is a password."""
+    return visible(shown_addresses(message))
 
 
 def no_answer(reason: str) -> str:

@@ -21,7 +21,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 from typing_extensions import override
 
-from autointerp.cli.rendering.console import side_console, visible
+from autointerp.cli.rendering.console import side_console, told, visible
 from autointerp.core.progress import Progress
 
 _WIDE = 72
@@ -56,7 +56,7 @@ class _BarProgress(Progress):
 
     @override
     def note(self, message: str) -> None:
-        self._bars.console.print(Text(visible(message)))
+        self._bars.console.print(Text(told(message)))
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class LineProgress(Progress):
 
     def _line(self, message: str) -> None:
         self._next = self._clock() + _EVERY_S
-        self._console.print(Text(visible(message)), soft_wrap=True)
+        self._console.print(Text(told(message)), soft_wrap=True)
 
 
 def duration(seconds: float) -> str:

@@ -49,6 +49,23 @@ def test_a_message_with_markup_lines_and_escapes_stays_one_harmless_line(cli: Cl
     assert ended.err.splitlines()[-1] == "error: token '[bold]' was \\x1b[31m"
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("loading https://ada:zq%237@host:9/model", "loading https://***@host:9/model"),
+        ("'ftp://ada:zq#7/x@host/t.jsonl' is none", "'ftp://***' is none"),
+        ("'hf:https://ada:zq7-that-is-cut...' is none", "'hf:https://***' is none"),
+        ("see https://a.org/b#c or http://[::1]:80/v1?a=b", None),
+        ("write redis://USER:PASSWORD@HOST:PORT/0", None),
+    ],
+)
+def test_no_address_that_was_given_for_something_shows_a_password(
+    cli: Cli, said: str, shown: str | None
+) -> None:
+    cli.runner.error = InputError(said)
+    assert cli(*LABEL).err.splitlines()[-1] == f"error: {shown or said}"
+
+
 @pytest.mark.parametrize("error", [ZeroDivisionError("by zero"), AutointerpError("by zero")])
 def test_a_bug_says_how_to_report_it_and_hides_the_traceback(
     cli: Cli, error: BaseException
