@@ -80,9 +80,27 @@ def open_client(url: str, *, answer_s: float, check_s: int = 0) -> redis.Redis:
             health_check_interval=check_s,
         )
         _check_options(client, url)
+        _let_readers_through(client.connection_pool)
     except ValueError as error:
         raise InputError(f"{place_of(url)} is not an address of Redis: {error}") from None
     return client
+
+
+def _let_readers_through(pool: Any) -> None:
+    """Has connections that were idle take a server without room on its disk for one that answers.
+
+    It refuses the PING that tries them, and reads all the same.
+    """
+    kind = pool.connection_class
+
+    def send_ping(connection: Any) -> None:
+        try:
+            kind._send_ping(connection)  # noqa: SLF001 - the one place where it is sent
+        except RedisError as error:
+            if not is_without_disk(error):
+                raise
+
+    pool.connection_class = type(kind.__name__, (kind,), {"_send_ping": send_ping})
 
 
 def _check_options(client: redis.Redis, url: str) -> None:

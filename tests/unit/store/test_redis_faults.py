@@ -28,7 +28,7 @@ from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
 from autointerp.store.jobs.redis_backend import redis_backend
 from autointerp.store.labels.redis_store import RedisLabelStores
-from autointerp.store.redis_connection import RedisConnection
+from autointerp.store.redis_connection import RedisConnection, open_client
 
 N_LABELS, N_DEATHS = 1500, 3
 
@@ -160,6 +160,28 @@ def test_a_full_server_refuses_whole_and_goes_on_reading(tmp_path: Path) -> None
             0,
             1,
         )
+
+
+def test_a_server_that_cannot_write_its_file_goes_on_reading_over_idle_connections(
+    server: Valkey,
+) -> None:
+    with redis.Redis.from_url(server.url) as other:
+        other.set("a", "kept")
+        place = Path(other.config_get("dir")["dir"], other.config_get("dbfilename")["dbfilename"])
+        place.unlink(missing_ok=True)
+        # A folder with something in it is not replaced by a file.
+        (place / "something").mkdir(parents=True)
+        other.config_set("save", "3600 1")
+        other.bgsave()
+        wait_until(lambda: other.info("persistence")["rdb_last_bgsave_status"] == "err")
+    client = open_client(server.url, answer_s=20.0, check_s=1)
+    client.connection_pool.connection_kwargs["health_check_interval"] = 1e-6
+    connection = RedisConnection(server.url)
+    for _ in range(3):
+        assert client.get("a") == b"kept"
+        assert connection.run(lambda it: it.get("a")) == b"kept"
+    with pytest.raises(StorageError, match="cannot write to its disk; free some space there"):
+        connection.ping()
 
 
 def test_what_a_newer_version_wrote_is_refused(server: Valkey) -> None:
