@@ -121,15 +121,14 @@ class NegotiatingClient(RoomClient):
             self.known = known
         elif wider is not None:
             # A tiny question leaves no room to tell.
-            self.known, self._narrower = replace(wider, folder=known.folder), known
+            self._narrower = known
+            self.learn(replace(wider, folder=known.folder))
         else:
             self.learn(known)
 
     def _limit_was_taken(self, known: Capabilities) -> None:
-        """Keeps a limit that leaves room to reason, where a question in that form was answered."""
-        if self._narrower is not None and known == self.known:
-            self._narrower = None
-            self.learn(known)
+        """Takes note that a question with a limit that leaves room to reason was answered."""
+        self._narrower = None if known == self.known else self._narrower
 
     def _limit_was_refused(self, known: Capabilities) -> bool:
         """Whether a question was refused in that form, and limits are left out from now on."""

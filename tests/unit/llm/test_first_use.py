@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,28 @@ def test_what_an_outage_left_untold_is_asked_again_by_the_next_process(
     model = client(endpoint.base_url, world, negotiates=True, capabilities=tmp_path)
     asyncio.run(asked(model))
     assert len(endpoint.probes) == n_before + 2
+
+
+@pytest.mark.parametrize("takes_wide", [True, False])
+def test_what_only_a_question_can_tell_of_limits_is_kept_without_one(
+    endpoint: FakeEndpoint, tmp_path: Path, takes_wide: bool
+) -> None:
+    """As after ``doctor``, which asks none."""
+
+    def dress(body: Body) -> Fault | None:
+        limit = body.get("max_tokens") or body.get("max_completion_tokens")
+        return status(422, "?") if limit and (limit < 4_000 or not takes_wide) else None
+
+    async def prepare(model: OpenAICompatible) -> None:
+        await model.prepare()
+        await model.close()
+
+    endpoint.dress = dress
+    world = TurningClock()
+    made = partial(client, endpoint.base_url, world, negotiates=True, capabilities=tmp_path)
+    asyncio.run(prepare(made()))
+    n_before = len(endpoint.probes)
+    model = made()
+    assert getattr(asyncio.run(asked(model)), "text", None) == "3, 0"
+    assert model.features.asked_without == (() if takes_wide else ("token limit",))
+    assert len(endpoint.probes) == n_before if takes_wide else n_before < len(endpoint.probes)
