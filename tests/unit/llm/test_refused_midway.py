@@ -34,6 +34,8 @@ OPTIONS = {
 FAULTS = {
     "400": status(400, "ach"),
     "422": status(422, "ach"),
+    "409": status(409, "ach"),
+    "an_error_in_a_200": json_body({"error": {"message": "ach"}}),
     "500": status(500, "ach"),
     "501": status(501, "ach"),
     "429": status(429, "ach"),
