@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 _Job = TypeVar("_Job", bound=BaseModel)
 
 
+_REASONS = {
+    "tuple_type": "write a list, for example [a, b]",
+    "model_type": "it has fields of its own, for example corpus.n_tokens",
+}
+"""In place of words that only Python has."""
 _OPTION_AT = {place: name for name, places in OPTION_PLACES.items() for place in places}
 
 
@@ -53,10 +58,10 @@ def job_of(
     """
     if manifest is not None:
         return _job_of_manifest(options, manifest)
+    if earlier is not None:
+        return _built(JobSpec, options, earlier.model_dump(mode="json"))
     nested = _nested(JobSpec, options)
     llm = _llm_of(nested.get("llm"), settings)
-    if earlier is not None:
-        return _built(JobSpec, options, earlier.model_dump(mode="json") | llm)
     if nested.get("units") is None:
         raise InputError("which units should be labelled? Add --units, for example --units 5:0-19")
     say_loading()
@@ -204,6 +209,6 @@ def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
 
 def _sentence(error: Any) -> str:
     place = tuple(part for part in error["loc"] if isinstance(part, str))
-    reason = str(error["msg"]).removeprefix("Value error, ")
+    reason = _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     where = option_name(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
     return f"{where} {shown_value(error['input'])} cannot be used: {reason[:1].lower()}{reason[1:]}"

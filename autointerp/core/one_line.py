@@ -11,7 +11,11 @@ def quoted(text: str | None) -> str:
     """A text in quotes, its end left out where it is long; a dash for none."""
     if text is None:
         return "-"
-    return json.dumps(text if len(text) <= _MOST else text[: _MOST - 3] + "...", ensure_ascii=False)
+    cut = text if len(text) <= _MOST else text[: _MOST - 3] + "..."
+    return "".join(
+        c if c.isprintable() else json.dumps(c)[1:-1] if c > "\x7f" else f"\\u{ord(c):04x}"
+        for c in json.dumps(cut, ensure_ascii=False)
+    )
 
 
 def numbers(values: tuple[int, ...]) -> str:

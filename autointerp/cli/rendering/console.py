@@ -8,6 +8,7 @@ import sys
 import unicodedata
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import cache
 
 import typer
 from rich import box
@@ -58,8 +59,9 @@ def say(message: str, *, label: str = "", style: str = "") -> None:
     side_console().print(text, soft_wrap=True)
 
 
+@cache
 def say_loading() -> None:
-    """Says that the libraries are loaded, which takes seconds, where they are not there yet."""
+    """Says once that the libraries are loaded, which takes seconds, if they are not there yet."""
     if "torch" not in sys.modules:
         say("loading the libraries")
 

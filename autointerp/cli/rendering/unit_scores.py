@@ -11,9 +11,10 @@ from rich.text import Text
 from autointerp.cli.rendering.console import interval, number, plain_table, score_cell, visible
 from autointerp.cli.rendering.explanation_parts import text_with_senses
 from autointerp.core.explanations import Candidate, Label
-from autointerp.core.scores import ScorerResult
+from autointerp.core.scores import Score, ScorerResult
 
 _NARROW, _WIDE = 64, 100
+_HEADLINES = 5
 
 
 def score_parts(label: Label, width: int, *, every: bool) -> Iterator[RenderableType]:
@@ -28,28 +29,40 @@ def score_parts(label: Label, width: int, *, every: bool) -> Iterator[Renderable
     if every:
         yield from _score_table(label, width)
     else:
-        yield _headline_table(label)
+        yield _headline_table(label, width)
         yield from _failures(label)
     yield from _notes(label)
 
 
-def _headline_table(label: Label) -> Table:
+def _headline_table(label: Label, width: int) -> Table:
     """What the label is worth, beside what it is to be compared with."""
-    preferred = label.preferred or ""
-    rows = (
-        ("all held-out text", label.headline),
-        ("another unit's label there", label.score(f"{preferred}_null")),
-        ("mean of each token there", label.score("lookup")),
-        ("strongest against random windows", label.score(preferred, "top_random")),
-        ("which tokens are active (AUPRC)", label.score(preferred, "auprc")),
-    )
+    if label.preferred is None or label.headline.value is None:
+        rows = _own_headlines(label)
+    else:
+        rows = [
+            ("all held-out text", label.headline),
+            ("another unit's label there", label.score(f"{label.preferred}_null")),
+            ("mean of each token there", label.score("lookup")),
+            ("strongest against random windows", label.score(label.preferred, "top_random")),
+            ("which tokens are active (AUPRC)", label.score(label.preferred, "auprc")),
+        ]
     grid = Table.grid(padding=(0, 2))
-    grid.add_column()
+    grid.add_column(no_wrap=width >= _NARROW)
     grid.add_column(no_wrap=True)
     grid.add_column(style="dim", overflow="fold")
     for name, score in rows:
         grid.add_row(name, interval(score), Text(visible(score.reason or "")))
     return grid
+
+
+def _own_headlines(label: Label) -> list[tuple[str, Score]]:
+    """All held-out text, of which there is no score, and what other scorers came to."""
+    rows = [("all held-out text", label.headline)]
+    for result in _headline_first(label):
+        first = next((score for score in result.scores if score.value is not None), None)
+        if first is not None:
+            rows.append((f"{result.scorer} {first.name}", first))
+    return rows[:_HEADLINES]
 
 
 def _failures(label: Label) -> Iterator[Text]:

@@ -10,6 +10,7 @@ import yaml
 from command_line import Cli
 
 from autointerp.core.config import JobSpec
+from autointerp.store.run_folder import stored_job
 
 LABEL = ("label", "tiny", "--units", "5:131", "--llm", "none")
 
@@ -71,6 +72,54 @@ def test_units_may_stand_in_the_file(cli: Cli, tmp_path: Path) -> None:
     assert yaml.safe_load(ended.out)["units"] == "3:0-2"
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("5:13", "5:13"), ("'5:13'", "5:13"), ("5:0-19,7:3", "5:0-19,7:3"), ("no", "no")],
+)
+def test_a_text_is_taken_as_it_is_written(cli: Cli, tmp_path: Path, text: str, value: str) -> None:
+    assert job_of(cli, "--set", f"units={text}").units == value
+    file = tmp_path / "job.yaml"
+    file.write_text(f"units: {text}\nllm: none\n")
+    ended = cli("label", "--config", str(file), "--print-config")
+    assert yaml.safe_load(ended.out)["units"] == value
+
+
+def test_numbers_are_written_as_elsewhere(cli: Cli) -> None:
+    job = job_of(cli, "--set", "corpus.n_tokens=1e4", "--set", "select.n_top=010")
+    assert (job.corpus.n_tokens, job.select.n_top) == (10_000, 10)
+    assert job_of(cli, "--set", "corpus.corpus=*.txt #2").corpus.corpus == "*.txt #2"
+
+
+@pytest.mark.parametrize("name", ["5:13", "1e3", "010", "no", "2024-01-01", "null", "a: b #c", "~"])
+def test_a_name_that_looks_like_something_else_stays_a_text(
+    cli: Cli, tmp_path: Path, name: str
+) -> None:
+    made = cli("label", "--units", "5:1", "--corpus", name, "--llm", "none", "--print-config")
+    file = tmp_path / "job.yaml"
+    file.write_text(made.out)
+    again = cli("label", "--config", str(file), "--print-config")
+    assert again.out == made.out
+    assert yaml.safe_load(made.out)["corpus"]["corpus"] == name
+
+
+def test_a_file_may_have_names_with_dots_and_tabs_between_json(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "job.json"
+    file.write_text('{\n\t"select.n_top": 7,\n\t"subject": "\\ud83d\\ude00"\n}')
+    ended = cli("label", "--units", "5:1", "--llm", "none", "--config", str(file), "--print-config")
+    job = yaml.safe_load(ended.out)
+    assert (job["select"]["n_top"], job["subject"]) == (7, "\U0001f600")
+
+
+def test_a_resumed_run_keeps_its_llm_whatever_the_settings_name(
+    cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = stored_job(a_run)
+    monkeypatch.setenv("AUTOINTERP_LLM_BASE_URL", "http://127.0.0.1:9/v1")
+    monkeypatch.setenv("AUTOINTERP_LLM_MODEL", "another")
+    ended = cli("label", "--out", str(a_run), "--resume", "--print-config")
+    assert JobSpec.model_validate(yaml.safe_load(ended.out)) == before
+
+
 def test_a_job_for_a_server_is_printed_too(cli: Cli) -> None:
     ended = cli(
         "submit", "tiny", "--units", "5:131", "--set", "score.n_heldout=6", "--print-config"
@@ -94,6 +143,14 @@ def test_a_job_for_a_server_is_printed_too(cli: Cli) -> None:
         (("--set", "select.n_top=many"), "--top 'many' cannot be used"),
         (("--set", "score.confidence=[1"), "--set 'score.confidence=[1': '[1' is no value"),
         (("--set", "select=3"), "select 3 cannot be used"),
+        (("--set", "tokens=9"), "a job has no field 'tokens'; did you mean corpus.n_tokens?"),
+        (("--set", "budget.usd=9"), "a budget is not a field of a job; use --budget-usd"),
+        (("--set", f"seed={'9' * 5000}"), "is no value"),
+        (("--set", "select.n_top=2024-13-45"), "--top '2024-13-45' cannot be used"),
+        (
+            ("--set", "explain.explainers=token_lookup"),
+            "--explainer 'token_lookup' cannot be used: write a list, for example [a, b]",
+        ),
         (("--config", "nowhere.yaml"), "--config nowhere.yaml does not exist"),
     ],
 )
@@ -115,6 +172,9 @@ def test_what_cannot_be_set_is_named(cli: Cli, options: tuple[str, ...], sentenc
         ("corpus: [wiki]\n", "corpus ['wiki'] cannot be used"),
         ("tokens: 5\ncorpus: {n_tokens: 6}\n", "tokens and corpus.n_tokens are the same field"),
         ("&a [*a, *a]", "is no list of fields"),
+        ("corpus: &a {b: *a}", "has no field 'corpus.b.b'; did you mean"),
+        ("tokens: !!int x", "is not YAML or JSON"),
+        ("budget_usd: 5", "a budget is not a field of a job; use --budget-usd"),
         ("!!python/object/apply:os.system ['true']", "is not YAML or JSON"),
     ],
 )

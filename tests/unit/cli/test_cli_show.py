@@ -21,8 +21,9 @@ from sense_labels import (
 from autointerp.cli.rendering.result_tables import result_tables
 from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_unit
-from autointerp.core.explanations import ScoredExplanation
+from autointerp.core.explanations import LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
+from autointerp.core.scores import Score, ScorerResult
 from autointerp.store.labels import FolderLabelStore
 
 FULL_NAME = "tiny/blocks.5.mlp.hook_post/131"
@@ -309,3 +310,16 @@ def test_no_color_is_respected(cli: Cli, a_run: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("NO_COLOR", "1")
     assert "river(10)" in cli("show", "5:131", "--dir", str(a_run)).out
+
+
+def test_where_no_scorer_tells_of_all_text_the_scorers_that_ran_are_shown() -> None:
+    label = make_label(status=LabelStatus.NO_SIGNAL)
+    score = Score("balanced_accuracy", 0.7, 0.6, 0.8, 20, None)
+    detection = ScorerResult("detection", "names of rivers", (score,), ())
+    label = replace(label, results=(detection,), preferred=None)
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    print_view(UnitView(label, 0.0, (), ()), console)
+    printed = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "detection balanced_accuracy" in printed
+    assert "0.70 [0.60, 0.80]" in printed
+    assert "_null" not in printed
