@@ -7,6 +7,7 @@ from pydantic import BaseModel, ValidationError
 from autointerp.api.api_config import ApiConfig
 from autointerp.api.problems import Problem
 from autointerp.core.errors import InputError
+from autointerp.core.one_line import shortened
 from autointerp.core.unit_spec import (
     MOST,
     FileItem,
@@ -14,7 +15,6 @@ from autointerp.core.unit_spec import (
     IndexRange,
     UnitSpec,
     parse_unit_spec,
-    shortened,
 )
 from autointerp.store.jobs import JobStore
 

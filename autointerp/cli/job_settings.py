@@ -18,7 +18,7 @@ from autointerp.cli.rendering.console import result_console
 from autointerp.core.errors import InputError
 from autointerp.core.files import read_file
 from autointerp.core.job_fields import OPTION_PLACES, put_field, spelled_out
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 
 _MOST_BYTES = 1 << 20
 _DEEPEST = 3

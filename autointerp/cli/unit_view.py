@@ -15,8 +15,8 @@ from autointerp.cli.rendering.console import say
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
+from autointerp.core.one_line import shortened
 from autointerp.core.records import ActivationRecord, UnitSets
-from autointerp.core.unit_spec import shortened
 from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.labels import FolderLabelStore
 from autointerp.store.labels.folder_stores import holds_labels

@@ -6,7 +6,6 @@ import errno
 import gzip
 import mmap
 import os
-import secrets
 import stat
 import zlib
 from collections.abc import Iterator
@@ -69,7 +68,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         StorageError: the disk refuses; `path` is then what it was before.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{TEMP_SUFFIX}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}{TEMP_SUFFIX}")
     with storage_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
@@ -170,7 +169,7 @@ def git_pointer(path: Path) -> str | None:
 def set_aside(path: Path) -> None:
     """Renames a folder that lies where a file belongs, so that the file can be written."""
     if path.is_dir():
-        path.rename(path.with_name(f".{path.name}.{secrets.token_hex(4)}.aside"))
+        path.rename(path.with_name(f".{path.name}.{os.urandom(4).hex()}.aside"))
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from autointerp.core.errors import InputError
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 
 _HOOK = re.compile(r"blocks\.([0-9]{1,6})\.[a-z0-9_.]+")
 _INDEX = re.compile(r"[0-9]{1,18}")

@@ -18,6 +18,11 @@ def quoted(text: str | None) -> str:
     )
 
 
+def shortened(text: str, *, most: int = 60) -> str:
+    """The text in quotes, ASCII and cut, as messages show what was typed; a path may take more."""
+    return ascii(text if len(text) <= most else f"{text[:most]}...")
+
+
 def numbers(values: tuple[int, ...]) -> str:
     """Ascending numbers: ``0-1535``, ``3, 8, 20`` or how many there are and the ends."""
     n = len(values)

@@ -43,7 +43,7 @@ class PlainValueError(ValueError):
         return PlainValueError(self.problem, part, *self.place)
 
 
-class _Form(NamedTuple):
+class _PlainForm(NamedTuple):
     read: Callable[[Any], Any]
     write: Callable[[Any], Any]
 
@@ -54,7 +54,7 @@ def read_plain(kind: type[T], value: object) -> T:
     Raises:
         PlainValueError: a value has another type, is not finite, is missing or is unknown.
     """
-    form: _Form = _form(kind)  # type: ignore[arg-type]
+    form: _PlainForm = _form(kind)  # type: ignore[arg-type]
     read: T = form.read(value)
     return read
 
@@ -65,12 +65,12 @@ def to_plain(kind: type[T], value: T) -> Any:
     Raises:
         PlainValueError: a value has another type than its field.
     """
-    form: _Form = _form(kind)  # type: ignore[arg-type]
+    form: _PlainForm = _form(kind)  # type: ignore[arg-type]
     return form.write(value)
 
 
 @cache
-def _form(kind: Any) -> _Form:
+def _form(kind: Any) -> _PlainForm:
     made = _OF_ORIGINS.get(get_origin(kind))
     if made is not None:
         return made(*get_args(kind))
@@ -85,7 +85,7 @@ def _refused(what: str) -> PlainValueError:
     return PlainValueError(f"Input should be {what}")
 
 
-def _scalar(kind: type, name: str) -> _Form:
+def _scalar(kind: type, name: str) -> _PlainForm:
     def read(value: Any) -> Any:
         if type(value) is not kind:
             raise _refused(name)
@@ -96,10 +96,10 @@ def _scalar(kind: type, name: str) -> _Form:
             raise _refused(name)
         return value
 
-    return _Form(read, write)
+    return _PlainForm(read, write)
 
 
-def _number() -> _Form:
+def _number() -> _PlainForm:
     def read(value: Any) -> float:
         if type(value) is not float:
             if type(value) is not int:
@@ -114,7 +114,7 @@ def _number() -> _Form:
             raise _refused("a valid number")
         return value
 
-    return _Form(read, write)
+    return _PlainForm(read, write)
 
 
 def _as_float(value: int) -> float:
@@ -124,16 +124,16 @@ def _as_float(value: int) -> float:
         return math.inf
 
 
-_SCALARS: dict[Any, _Form] = {
+_SCALARS: dict[Any, _PlainForm] = {
     str: _scalar(str, "a valid string"),
     int: _scalar(int, "a valid integer"),
     bool: _scalar(bool, "a valid boolean"),
     float: _number(),
-    Any: _Form(lambda value: value, lambda value: value),
+    Any: _PlainForm(lambda value: value, lambda value: value),
 }
 
 
-def _one_of(known: dict[Any, Any], *, write: Callable[[Any], Any]) -> _Form:
+def _one_of(known: dict[Any, Any], *, write: Callable[[Any], Any]) -> _PlainForm:
     names = ", ".join(map(repr, known))
 
     def read(value: Any) -> Any:
@@ -148,15 +148,15 @@ def _one_of(known: dict[Any, Any], *, write: Callable[[Any], Any]) -> _Form:
         return write(value)
 
     kept = tuple(known.values())
-    return _Form(read, write_one)
+    return _PlainForm(read, write_one)
 
 
-def _optional(*parts: Any) -> _Form:
+def _optional(*parts: Any) -> _PlainForm:
     others = [part for part in parts if part is not type(None)]
     if len(others) != 1 or len(parts) != 2:
         raise TypeError(f"a field may be of one type or None, found {parts}")
     form = _form(others[0])
-    return _Form(
+    return _PlainForm(
         lambda value: None if value is None else form.read(value),
         lambda value: None if value is None else form.write(value),
     )
@@ -177,11 +177,11 @@ def _each(call: Callable[[Any], Any], values: Any) -> list[Any]:
     return made
 
 
-def _tuple(*parts: Any) -> _Form:
+def _tuple(*parts: Any) -> _PlainForm:
     return _many(_form(parts[0])) if parts[1:] == (...,) else _some(tuple(map(_form, parts)))
 
 
-def _many(form: _Form) -> _Form:
+def _many(form: _PlainForm) -> _PlainForm:
     def read(value: Any) -> tuple[Any, ...]:
         if type(value) is not list:
             raise _refused("a valid array")
@@ -192,22 +192,22 @@ def _many(form: _Form) -> _Form:
             raise _refused("a valid tuple")
         return _each(form.write, value)
 
-    return _Form(read, write)
+    return _PlainForm(read, write)
 
 
-def _some(forms: tuple[_Form, ...]) -> _Form:
+def _some(forms: tuple[_PlainForm, ...]) -> _PlainForm:
     def checked(value: Any, kind: Any) -> Any:
         if not isinstance(value, kind) or len(value) != len(forms):
             raise _refused(f"{len(forms)} values")
         return zip(forms, value, strict=True)
 
-    return _Form(
+    return _PlainForm(
         lambda value: tuple(_each(lambda pair: pair[0].read(pair[1]), list(checked(value, list)))),
         lambda value: _each(lambda pair: pair[0].write(pair[1]), list(checked(value, tuple))),
     )
 
 
-def _mapping(_: Any, kind: Any) -> _Form:
+def _mapping(_: Any, kind: Any) -> _PlainForm:
     form = _form(kind)
 
     def each(call: Callable[[Any], Any], value: Any) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _mapping(_: Any, kind: Any) -> _Form:
             raise _refused("an object")
         return {name: _within(name, call, part) for name, part in value.items()}
 
-    return _Form(lambda value: each(form.read, value), lambda value: each(form.write, value))
+    return _PlainForm(lambda value: each(form.read, value), lambda value: each(form.write, value))
 
 
 def _within(name: str, call: Callable[[Any], Any], value: Any) -> Any:
@@ -225,7 +225,7 @@ def _within(name: str, call: Callable[[Any], Any], value: Any) -> Any:
         raise error.within(name) from None
 
 
-def _dataclass(kind: Any) -> _Form:
+def _dataclass(kind: Any) -> _PlainForm:
     hints = hints_of(kind, localns={"later_fields": _LaterNames}, include_extras=True)
     forms = {field.name: _form(hints[field.name]) for field in fields(kind)}
     later = frozenset(name for name in forms if _LATER in get_args(hints[name]))
@@ -258,10 +258,10 @@ def _dataclass(kind: Any) -> _Form:
             if part or name not in later
         }
 
-    return _Form(read, write)
+    return _PlainForm(read, write)
 
 
-_OF_ORIGINS: dict[Any, Callable[..., _Form]] = {
+_OF_ORIGINS: dict[Any, Callable[..., _PlainForm]] = {
     Annotated: lambda kind, *_: _form(kind),
     Union: _optional,
     types.UnionType: _optional,

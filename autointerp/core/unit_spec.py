@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from autointerp.core.errors import InputError
+from autointerp.core.one_line import shortened
 
 UNIT_FORMS = (
     "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all "
@@ -132,11 +133,6 @@ def parse_unit_spec(text: str) -> UnitSpec:
     if spec.startswith("random:"):
         return UnitSpec(random=_random(spec))
     return UnitSpec(tuple(_item(item.strip(), text) for item in _split(spec)))
-
-
-def shortened(text: str, *, most: int = 60) -> str:
-    """The text in quotes, ASCII and cut, as messages show what was typed; a path may take more."""
-    return ascii(text if len(text) <= most else f"{text[:most]}...")
 
 
 def shown_value(value: object) -> str:

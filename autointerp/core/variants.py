@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import PackagedFile
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 
 # Sizes for estimates of what a job will ask, in tokens of an LLM. A subject's token is one where
 # text is shown, two where its active tokens are listed after it, three as a quoted cell of a row.

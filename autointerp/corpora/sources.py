@@ -14,8 +14,8 @@ from typing import Protocol
 import numpy as np
 
 from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.one_line import shortened
 from autointerp.core.text import Document
-from autointerp.core.unit_spec import shortened
 from autointerp.corpora.file_source import FileSource
 
 _PARTIAL = "partial:"

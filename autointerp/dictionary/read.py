@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import (
     AGAIN,

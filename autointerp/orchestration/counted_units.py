@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.core.model_shape import ModelShape
-from autointerp.core.unit_spec import HookItem, RandomItem, parse_unit_spec, shortened
+from autointerp.core.one_line import shortened
+from autointerp.core.unit_spec import HookItem, RandomItem, parse_unit_spec
 
 _OF_NEURONS = ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid", "mlp.hook_pre_linear")
 _OF_THE_STREAM = (

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.unit_spec import parse_unit_spec, shortened
+from autointerp.core.one_line import shortened
+from autointerp.core.unit_spec import parse_unit_spec
 from autointerp.corpora.sources import parse_spec
 from autointerp.pipeline import check_explicit, check_job, check_top_windows
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 from autointerp.core.variants import JobLlm, Need, Variant, default_names, refuse_unmet
 from autointerp.explainers import EXPLAINERS, ExplainerSpec, explainers_named
 from autointerp.scorers import SCORERS, ScorerSpec, scorers_named

@@ -24,7 +24,6 @@ from autointerp.core.files import REMAKE, gunzip, read_file
 from autointerp.core.json_text import parse_json
 from autointerp.core.plain_values import PlainValueError, read_plain, to_plain
 from autointerp.core.records import UnitSets
-from autointerp.programs.language import parse_program
 
 SCHEMA = 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -197,6 +196,9 @@ def _unreadable_rules(label: Label, where: str) -> AutointerpError | None:
 
 
 def _why_unusable(source: str, name: str, where: str) -> AutointerpError | None:
+    # Few labels have one.
+    from autointerp.programs.language import parse_program  # noqa: PLC0415
+
     try:
         level = parse_program(source).level
     except InputError as error:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, UnitId
-from autointerp.core.one_line import numbers
+from autointerp.core.one_line import numbers, shortened
 from autointerp.core.seeds import derive_seed
-from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec, shortened
+from autointerp.core.unit_spec import FileItem, HookItem, RandomItem, parse_unit_spec
 from autointerp.subjects.directions import load_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.experts import experts_of

@@ -15,7 +15,7 @@ from transformers.utils.hub import cached_file
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file
 from autointerp.core.json_text import parse_json
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(www\.)?huggingface\.co/", re.IGNORECASE)
 _ON_THE_HUB = re.compile(

@@ -17,7 +17,7 @@ from transformers.utils.hub import cached_file
 
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words

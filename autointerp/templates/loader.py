@@ -17,8 +17,8 @@ from typing import Literal
 
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import PromptRef
+from autointerp.core.one_line import shortened
 from autointerp.core.text import defused
-from autointerp.core.unit_spec import shortened
 
 Role = Literal["system", "user", "assistant"]
 _ROLES: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}

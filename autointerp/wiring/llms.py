@@ -17,8 +17,8 @@ from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import EMBEDDED, NO_LLM, Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.files import SMOLLM2_GGUF
+from autointerp.core.one_line import shortened
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.unit_spec import shortened
 from autointerp.llm import (
     UPPER_ESTIMATE,
     BudgetedModel,

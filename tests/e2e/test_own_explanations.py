@@ -12,7 +12,7 @@ from labelling import Ended, Labelling
 
 import autointerp as ai
 from autointerp.core.files import MINILM
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 from autointerp.dictionary.neuron_record_import.parsing import records_path
 
 PROGRAM = r"8: token ~ /\s?[a-k].*/i" + "\n"

@@ -27,8 +27,8 @@ from autointerp.api.unit_pages import labels_of, result_out, unit_of
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.one_line import shortened
 from autointerp.core.scores import ScorerResult
-from autointerp.core.unit_spec import shortened
 from autointerp.pipeline.given_explanation import given_explanation
 from autointerp.scorers import scorers_named
 

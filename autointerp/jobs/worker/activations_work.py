@@ -14,7 +14,7 @@ from autointerp.core.errors import DamagedError, InputError, StorageError, unrea
 from autointerp.core.files import set_aside, storage_errors
 from autointerp.core.ids import Side
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
-from autointerp.core.unit_spec import shortened
+from autointerp.core.one_line import shortened
 from autointerp.corpora import TokenCorpus
 from autointerp.jobs.read_provenance import provenance_of
 from autointerp.jobs.unit_inputs import Target
