@@ -30,7 +30,7 @@ _LOOKS = 9
 
 
 @dataclass(slots=True)
-class _Form:
+class _SentForm:
     """The form in which a question was sent last."""
 
     known: Capabilities
@@ -41,7 +41,7 @@ class NegotiatedClient(NegotiatingClient):
 
     async def answer(self, request: ChatRequest) -> Answer:
         """The answer to a question, in the form that the endpoint takes when its turn comes."""
-        form = _Form(self.known)
+        form = _SentForm(self.known)
         for _ in range(_MOST_FORMS):
             try:
                 answer = await self._client.call(self._question(request, form))
@@ -81,7 +81,7 @@ class NegotiatedClient(NegotiatingClient):
                 return await self._after(refusal, request)
         return None
 
-    def _question(self, request: ChatRequest, form: _Form) -> ApiCall[Answer]:
+    def _question(self, request: ChatRequest, form: _SentForm) -> ApiCall[Answer]:
         """A question in the form that is known by now, also where it has to wait for its turn."""
 
         def in_form() -> ApiCall[Answer]:
