@@ -74,19 +74,22 @@ class TokenTable:
         real: Bool[Tensor, " token"],
     ) -> None:
         """Adds the real ones of some tokens, which are all among `types`."""
+        all_rows = self._rows
         if tokens.device.type != "cpu":
-            self._add_part(tokens, activations, real)
+            self._add_part(all_rows, tokens, activations, real)
             return
         # Sums are made in float64 and on both sides: of all tokens at once that is many times a
         # batch, which the allocator keeps. A device's memory may run out, and then nothing is
         # to be added.
         for first in range(0, len(tokens), _AT_ONCE):
             part = slice(first, first + _AT_ONCE)
-            self._add_part(tokens[part], activations[part], real[part])
+            self._add_part(all_rows, tokens[part], activations[part], real[part])
 
-    def _add_part(self, tokens: Tensor, activations: Tensor, real: Tensor) -> None:
+    def _add_part(
+        self, all_rows: Tensor, tokens: Tensor, activations: Tensor, real: Tensor
+    ) -> None:
         types = torch.searchsorted(self.types, tokens)
-        rows = self._rows[types]
+        rows = all_rows[types]
         places, values = _chosen(rows, activations, real & (rows < 0))
         single = ((-1 - places).clamp_(min=0), values.to(torch.float32))
         places, values = _chosen(rows, activations, real & (rows >= 0))

@@ -16,7 +16,7 @@ from autointerp.cli.command_options import (
     ScoreOptions,
     option_name,
 )
-from autointerp.cli.job_settings import config_values, set_values
+from autointerp.cli.job_settings import config_values, set_values, without_passwords
 from autointerp.cli.rendering.console import say_loading
 from autointerp.core.addresses import base_address, with_scheme
 from autointerp.core.config import Budget, CollectJob, JobSpec
@@ -211,4 +211,5 @@ def _sentence(error: Any) -> str:
     place = tuple(part for part in error["loc"] if isinstance(part, str))
     reason = _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     where = option_name(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
-    return f"{where} {shown_value(error['input'])} cannot be used: {reason[:1].lower()}{reason[1:]}"
+    value = without_passwords(shown_value(error["input"]))
+    return f"{where} {value} cannot be used: {reason[:1].lower()}{reason[1:]}"

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from rich.text import Text
 
 from autointerp.cli.rendering.console import result_console
+from autointerp.core.addresses import HIDDEN
 from autointerp.core.errors import InputError
 from autointerp.core.files import read_file
 from autointerp.core.job_fields import OPTION_PLACES, put_field, spelled_out
@@ -95,15 +96,21 @@ def set_values(assignments: Sequence[str], model: type[BaseModel]) -> Iterator[t
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         if not equals:
-            msg = f"--set {shortened(assignment)} has no =; write for example select.n_top=20"
+            shown = shortened(without_passwords(assignment))
+            msg = f"--set {shown} has no =; write for example select.n_top=20"
             raise InputError(msg)
         place = tuple(name.strip().split("."))
         kind = _check_field(place, model, "--set")
         try:
             yield place, _value(text.strip(), kind)
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            msg = f"--set {shortened(assignment)}: {shortened(text)} is no value"
+            msg = f"--set {name}: {shortened(without_passwords(text))} is no value"
             raise InputError(msg) from error
+
+
+def without_passwords(text: str) -> str:
+    """The text, of whose addresses everything before an @ is hidden."""
+    return re.sub(r"://\S*@", f"://{HIDDEN}@", text)
 
 
 def print_config_of(job: BaseModel) -> None:

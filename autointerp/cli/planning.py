@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, LabelOptions
+from autointerp.cli.command_options import AsJson, LabelOptions, PrintConfig
 from autointerp.cli.job_options import budget_of, job_of
+from autointerp.cli.job_settings import print_config_of
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 
@@ -28,13 +29,14 @@ def register(app: typer.Typer) -> None:
 
     @app.command(epilog="Example: autointerp plan llama-3.1-8b --units all --llm none --workers 4")
     @with_options
-    def plan(
+    def plan(  # noqa: PLR0913 - one parameter an option
         *,
         options: LabelOptions,
         workers: _Workers = 1,
         readers: _Readers = 1,
         prices: _Prices = None,
         batch: _Batch = False,
+        print_config: PrintConfig = False,
         as_json: AsJson = False,
     ) -> None:
         """Says what label needs: time, memory, disk, tokens and dollars; reads no weights."""
@@ -46,9 +48,13 @@ def register(app: typer.Typer) -> None:
         from autointerp.wiring.llms import JobBudget  # noqa: PLC0415
 
         settings = read_settings()
+        job = job_of(options, settings)
+        if print_config:
+            print_config_of(job)
+            return
         limits = budget_of(usd=None, tokens=None, prices=prices, batch=batch)
         outlook = plan_job(
-            job_of(options, settings),
+            job,
             settings,
             n_workers=workers,
             n_readers=readers,

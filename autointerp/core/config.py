@@ -19,6 +19,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from typing_extensions import override
 
 from autointerp.core.addresses import stored_address
 from autointerp.core.errors import InputError, first_problem
@@ -259,6 +260,10 @@ class JobSpec(_Config):
         # What is as usual is left out; and as in files, the password of an LLM.
         fields = self.model_dump(mode="json", exclude_defaults=True)
         return f"JobSpec({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
+
+    @override
+    def __str__(self) -> str:
+        return repr(self)
 
     @property
     def is_small_llm(self) -> bool:

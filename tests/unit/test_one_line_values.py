@@ -65,6 +65,7 @@ def test_a_job_says_what_is_not_as_usual_and_no_password() -> None:
         llm="http://me:secret@localhost/v1",
         corpus=autointerp.CorpusConfig(n_tokens=4096),
     )
+    assert str(job) == f"{job}" == repr(job)
     assert "secret" not in repr(job)
     assert repr(job).startswith("JobSpec(subject='tiny', units='5:0-3', corpus={'n_tokens': 4096}")
 

@@ -120,6 +120,28 @@ def test_a_resumed_run_keeps_its_llm_whatever_the_settings_name(
     assert JobSpec.model_validate(yaml.safe_load(ended.out)) == before
 
 
+def test_a_plan_prints_its_job_too(cli: Cli) -> None:
+    labelled, planned = (
+        cli(command, "tiny", "--units", "5:1", "--llm", "none", "--print-config")
+        for command in ("label", "plan")
+    )
+    assert planned.out == labelled.out
+
+
+@pytest.mark.parametrize(
+    "assignment", ['llm="http://me:secret@h/v1', "http://me:secret@h/v1", "llm={http://me:secret@h"]
+)
+def test_a_password_in_a_wrong_value_is_not_shown(
+    cli: Cli, assignment: str, tmp_path: Path
+) -> None:
+    ended = cli("label", "--units", "5:1", "--set", assignment, "--print-config")
+    file = tmp_path / "job.yaml"
+    file.write_text("llm: [http://me:secret@h/v1]")
+    other = cli("label", "--units", "5:1", "--config", str(file), "--print-config")
+    assert other.code == 2
+    assert "secret" not in ended.err + ended.out + other.err
+
+
 def test_a_job_for_a_server_is_printed_too(cli: Cli) -> None:
     ended = cli(
         "submit", "tiny", "--units", "5:131", "--set", "score.n_heldout=6", "--print-config"
@@ -141,7 +163,7 @@ def test_a_job_for_a_server_is_printed_too(cli: Cli) -> None:
             "--set 'select.n_top' has no =; write for example select.n_top=20",
         ),
         (("--set", "select.n_top=many"), "--top 'many' cannot be used"),
-        (("--set", "score.confidence=[1"), "--set 'score.confidence=[1': '[1' is no value"),
+        (("--set", "score.confidence=[1"), "--set score.confidence: '[1' is no value"),
         (("--set", "select=3"), "select 3 cannot be used"),
         (("--set", "tokens=9"), "a job has no field 'tokens'; did you mean corpus.n_tokens?"),
         (("--set", "budget.usd=9"), "a budget is not a field of a job; use --budget-usd"),
