@@ -27,11 +27,12 @@ from autointerp.cli.rendering.console import (
 )
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.config import CollectJob
+from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
     from autointerp.wiring.collection_runs import Collected
 
-_Out = Annotated[Path, typer.Option(help="Folder of the summary.")]
+_Out = Annotated[Path | None, typer.Option(help="Folder of the summary; must be given.")]
 _SaveEvery = Annotated[
     float, typer.Option(help="Seconds between two saves of what is done; 0 for every batch.", min=0)
 ]
@@ -58,7 +59,7 @@ def register(app: typer.Typer) -> None:
     def collect(
         *,
         options: CollectOptions,
-        out: _Out,
+        out: _Out = None,
         save_every: _SaveEvery = 30.0,
         token_tables: _TokenTables = None,
         resume: Resume = False,
@@ -70,6 +71,8 @@ def register(app: typer.Typer) -> None:
         if print_config:
             print_config_of(job)
             return
+        if out is None:
+            raise InputError("where should the summary go? Add --out, for example --out made")
         collected = _collect(
             job, out, resume=resume, save_every_s=save_every, token_tables=token_tables
         )

@@ -56,8 +56,17 @@ def spelled_out(fields: Mapping[str, Any]) -> dict[str, Any]:
             if _has(whole, place):
                 full = ".".join(place)
                 raise ValueError(f"{name} and {full} are the same field; give one of them")
-            put_field(whole, place, [value] if name in _LISTS and isinstance(value, str) else value)
+            put_field(whole, place, _listed(name, value))
     return whole
+
+
+def _listed(name: str, value: object) -> object:
+    """A list where it may be written as a text, as on the command line."""
+    if not isinstance(value, str):
+        return value
+    if name == "quantiles":
+        return value.split(",")
+    return [value] if name in _LISTS else value
 
 
 def _is_short(name: str, value: object) -> bool:

@@ -263,6 +263,10 @@ class NeuronStats:
     quantiles: tuple[tuple[float, float], ...]
     """(quantile, peak) of the activating windows' peaks on the labelled side, ascending."""
 
+    def __repr__(self) -> str:
+        active = f"active on {self.density:.2%} of {self.n_tokens:,} tokens"
+        return f"NeuronStats({active}, from {self.minimum:.3g} to {self.maximum:.3g})"
+
 
 def band_order(stratum: str) -> tuple[int, int, str]:
     """Sorts strata of an explain set: the top first, then quantile bands from the strongest."""

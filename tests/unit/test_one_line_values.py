@@ -50,6 +50,7 @@ def test_a_label_says_its_unit_status_score_and_text() -> None:
     assert re.fullmatch(r"Label\(\d+:\d+ [+-], ok, -?\d\.\d\d( \[.*\])?, \".*\"\)", shown)
     assert len(shown) <= LINE
     assert all(len(repr(result)) <= LINE for result in label.results)
+    assert repr(label.stats) == "NeuronStats(active on 5.00% of 4,096 tokens, from -2 to 4)"
 
 
 def test_a_score_is_told_with_its_interval_or_why_there_is_none() -> None:

@@ -55,9 +55,10 @@ def test_names_go_before_options_and_these_before_the_file(cli: Cli, tmp_path: P
 
 def test_a_file_may_have_the_short_names_of_options(cli: Cli, tmp_path: Path) -> None:
     file = tmp_path / "job.yaml"
-    file.write_text("corpus: python\ntokens: 4000\nheldout: 6\n")
+    file.write_text("corpus: python\ntokens: 4000\nheldout: 6\nquantiles: 0.5,0.9\n")
     job = job_of(cli, "--config", str(file))
     assert (job.corpus.corpus, job.corpus.n_tokens, job.score.n_heldout) == ("python", 4000, 6)
+    assert job.select.explain_quantiles == (0.5, 0.9)
 
 
 def test_units_may_stand_in_the_file(cli: Cli, tmp_path: Path) -> None:
@@ -118,6 +119,14 @@ def test_a_resumed_run_keeps_its_llm_whatever_the_settings_name(
     monkeypatch.setenv("AUTOINTERP_LLM_MODEL", "another")
     ended = cli("label", "--out", str(a_run), "--resume", "--print-config")
     assert JobSpec.model_validate(yaml.safe_load(ended.out)) == before
+
+
+def test_a_collection_is_printed_without_a_folder_for_it(cli: Cli) -> None:
+    printed = cli("collect", "--units", "all", "--print-config")
+    assert yaml.safe_load(printed.out)["units"] == "all"
+    ended = cli("collect", "--units", "all")
+    assert ended.code == 2
+    assert "Add --out" in ended.err
 
 
 def test_a_plan_prints_its_job_too(cli: Cli) -> None:
