@@ -46,7 +46,9 @@ def result_tables(labels: Sequence[Label], *, width: int) -> Iterator[Renderable
     Narrow terminals get fewer columns, so that explanations have room.
     """
     ordered = sorted(labels, key=by_place)
-    for hook, group in groupby(ordered, key=_heading):
+    for place, (hook, group) in enumerate(groupby(ordered, key=_heading)):
+        if place:
+            yield Text()
         if hook is not None:
             yield Text(visible(hook), "bold", overflow="fold")
         yield _table(list(group), width)
