@@ -26,7 +26,7 @@ def test_too_few_addresses_are_one_sentence_with_what_would_fit(
     said = ended.stderr.strip().splitlines()[-1]
     assert "of address space (ulimit -v), but" in said
     assert advice in said
-    assert "loading" not in ended.stderr
+    assert "loading smollm2" not in ended.stderr
 
 
 def limited(n_bytes: int, units: str, out: Path) -> subprocess.CompletedProcess[str]:

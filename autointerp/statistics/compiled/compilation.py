@@ -1,4 +1,8 @@
-"""How loops are compiled."""
+"""How loops are compiled: sums are taken in the order in which they are written.
+
+Where any order is allowed, code that was compiled in a process and the same code read from disk
+gave other last bits, and so other labels.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,3 @@ def _can_be_kept() -> bool:
 
 CACHED = _can_be_kept()
 """Compiled code is kept on disk."""
-
-ANY_ORDER = {"reassoc", "contract", "nsz", "nnan"}
-"""Sums may be taken in any order, which lets several numbers be added at a time; none is NaN."""

@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from autointerp.statistics.compiled.compilation import ANY_ORDER, CACHED
+from autointerp.statistics.compiled.compilation import CACHED
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
-@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+@njit(nogil=True, cache=CACHED)
 def permuted_sums(x: Floats, y: Floats, weights: Floats, order: Places, turn: Places) -> Floats:
     """Weighted sums of y, y*y and x*y for each permutation, shape (n_permutations, 3).
 
@@ -38,7 +38,7 @@ def permuted_sums(x: Floats, y: Floats, weights: Floats, order: Places, turn: Pl
     return result
 
 
-@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+@njit(nogil=True, cache=CACHED)
 def _product(x: Floats, y: Floats) -> float:
     total = 0.0
     for token in range(len(x)):

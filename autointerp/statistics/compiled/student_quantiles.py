@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from autointerp.statistics.compiled.compilation import ANY_ORDER, CACHED
+from autointerp.statistics.compiled.compilation import CACHED
 
 Floats = NDArray[np.float64]
 
@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 _STEPS, _NEAR = 100, 1e-12
 
 
-@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+@njit(nogil=True, cache=CACHED)
 def student_quantiles(
     masses: Floats, normal: float, df: Floats, nodes: Floats, shares: Floats
 ) -> Floats:

@@ -6,13 +6,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from autointerp.statistics.compiled.compilation import ANY_ORDER, CACHED
+from autointerp.statistics.compiled.compilation import CACHED
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 
-@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+@njit(nogil=True, cache=CACHED)
 def token_sums(  # noqa: PLR0913, PLR0917
     real: Floats,
     predicted: Floats,
@@ -51,7 +51,7 @@ def token_sums(  # noqa: PLR0913, PLR0917
     return rows, parts
 
 
-@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+@njit(nogil=True, cache=CACHED)
 def _standard(values: Floats, starts: Places, shares: Floats, part: Floats, side: int) -> float:
     """The weighted mean in units of the largest absolute value, or of 1.
 
@@ -74,7 +74,7 @@ def _standard(values: Floats, starts: Places, shares: Floats, part: Floats, side
     return total / weight if weight > 0 else 0.0
 
 
-@njit(nogil=True, cache=CACHED, fastmath=ANY_ORDER)
+@njit(nogil=True, cache=CACHED)
 def _add(
     row: Floats, real: Floats, predicted: Floats, part: Floats, x_mean: float, y_mean: float
 ) -> None:

@@ -1,0 +1,41 @@
+"""Compiled loops give the same bits where they were just compiled and where they were kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+PROGRAM = """
+import hashlib
+import numpy as np
+from autointerp.statistics.compiled.permuted_sums import permuted_sums
+from autointerp.statistics.compiled.token_sums import token_sums
+
+rng = np.random.default_rng(0)
+for n, length in ((8, 16), (40, 63), (76, 64)):
+    x, y, weights = rng.random((n, length)), rng.random((n, length)), rng.random(n)
+    order, turn = rng.integers(0, n, (50, n)), rng.integers(0, length, (50, n))
+    lengths, firsts = np.full(n, length), np.array([0, n // 2])
+    sizes = np.array([n // 2, n - n // 2])
+    rows, parts = token_sums(x.ravel(), y.ravel(), lengths, firsts, sizes, weights, 12)
+    for found in (permuted_sums(x, y, weights, order, turn), rows, parts):
+        print(hashlib.sha256(found.tobytes()).hexdigest())
+"""
+
+
+def test_kept_code_gives_what_the_code_gave_that_was_just_compiled(tmp_path: Path) -> None:
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    compiled, kept = (
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for _ in range(2)
+    )
+    assert compiled.count("\n") == 9
+    assert kept == compiled
