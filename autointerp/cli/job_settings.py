@@ -73,7 +73,9 @@ def config_values(path: Path, model: type[BaseModel]) -> dict[str, Any]:
         msg = f"--config {path} is not YAML or JSON{line}; --print-config prints such a file"
         raise InputError(msg) from error
     if not isinstance(values, dict):
-        raise InputError(f"--config {path} is no list of fields; write for example units: 5:0-19")
+        raise InputError(
+            f"--config {path} does not hold fields by name; write for example units: 5:0-19"
+        )
     for name in [name for name in values if isinstance(name, str) and "." in name]:
         put_field(values, tuple(name.split(".")), values.pop(name))
     try:
