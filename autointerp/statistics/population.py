@@ -132,7 +132,10 @@ def neighbour_groups(
     cuts = [len(others) * k // n_groups for k in range(n_groups + 1)]
     parts = [certain, *(others[a:b] for a, b in itertools.pairwise(cuts))]
     return tuple(
-        Group(tuple(first + i for i in part), max(len(part), math.fsum(weights[i] for i in part)))
+        Group(
+            tuple([first + i for i in part]),
+            max(len(part), math.fsum(map(weights.__getitem__, part))),
+        )
         for part in parts
         if part
     )
@@ -141,7 +144,7 @@ def neighbour_groups(
 def _shares(given: Sequence[float], groups: Sequence[Group]) -> list[float]:
     weights = [0.0] * len(given)
     for group in groups:
-        total = math.fsum(given[i] for i in group.members)
+        total = math.fsum(map(given.__getitem__, group.members))
         for i in group.members:
             weights[i] = group.n_total * (given[i] / total)
     return weights
