@@ -19,7 +19,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress
 from autointerp.core.records import TokenMeans
 from autointerp.core.scores import Score
-from autointerp.jobs.llm_order import is_by_rules_alone
+from autointerp.jobs.llm_order import is_by_rules_alone, is_scored
 from autointerp.jobs.unit_inputs import Target, UnitRecords
 from autointerp.llm import ChatModel, charge_to
 from autointerp.pipeline import (
@@ -173,7 +173,7 @@ async def _score_both_sides(
         UpstreamError: the LLM could not be used.
     """
     labels = [store.get_label(unit, side) for side in (Side.POSITIVE, Side.NEGATIVE)]
-    known = [label for label in labels if label is not None and _is_scored(label)]
+    known = [label for label in labels if label is not None and is_scored(label)]
     if len(known) < len(labels) or any(Target(unit, side) not in inputs for side in Side):
         return False
     own = [_asked(label, inputs[Target(unit, label.side)]) for label in known]

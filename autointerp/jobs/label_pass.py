@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -89,8 +89,7 @@ class LabelPass:
             with parts.stage("records"):
                 self._records.record(unread, folder=parts.job.recording)
         places = Places(parts.progress, self.labels.counted_as, (t.unit.hook for t in targets))
-        for first in range(0, len(targets), CHUNK):
-            chunk = targets[first : first + CHUNK]
+        for chunk in chunks_of(targets):
             while left := [target for target in chunk if target not in tried]:
                 some = left if spending is None else spending.next_of(left)
                 places.show(target.unit.hook for target in some)
@@ -134,6 +133,16 @@ class LabelPass:
             candidates = label.candidates if label is not None else ()
             earlier[target] = EarlierLabel(candidates, parts.reader.token_means(*target))
         await self.labels.label(units, earlier)
+
+
+def chunks_of(targets: Sequence[Target]) -> Iterator[Sequence[Target]]:
+    """64 at a time, and one more where that would part the two sides of a unit."""
+    first = 0
+    while first < len(targets):
+        end = min(first + CHUNK, len(targets))
+        end += end < len(targets) and targets[end].unit == targets[end - 1].unit
+        yield targets[first:end]
+        first = end
 
 
 def _hook(target: Target) -> str:

@@ -11,6 +11,7 @@ from autointerp.core.records import TokenMeans, UnitSets
 from autointerp.core.seeds import derive_seed
 from autointerp.jobs.unit_inputs import Target
 from autointerp.scorers import Lookup, ScoringSet
+from autointerp.scorers.two_sided_score import BOTH_SIDES
 from autointerp.store.labels import LabelStore
 
 _LAST = -2.0  # Below every correlation.
@@ -25,6 +26,17 @@ def is_by_rules_alone(label: Label) -> bool:
 def has_failed(label: Label) -> bool:
     """Whether an LLM could not be had for it, be there a label by rules in its place or not."""
     return label.status is LabelStatus.FAILED or (is_by_rules_alone(label) and bool(label.failures))
+
+
+def is_scored(label: Label) -> bool:
+    """Whether it says something that was scored."""
+    return label.status is LabelStatus.OK and label.explanation is not None
+
+
+def has_common_score(label: Label) -> bool:
+    """Whether a unit's two sides were scored as one."""
+    main = label.result(label.preferred or "")
+    return main is not None and any(score.name == BOTH_SIDES for score in main.scores)
 
 
 def n_finished_with_llm(store: LabelStore) -> int:

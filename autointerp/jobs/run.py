@@ -60,7 +60,9 @@ class _Run:
     def __init__(self, job: LabelJob, store: UnitStore, progress: Progress) -> None:
         self._job, self._progress = job, progress
         asks_llm = JobVariants.of(job.spec).need(Need.LLM)
-        self._store = RunStore(store, progress.note, asks_llm=asks_llm)
+        self._store = RunStore(
+            store, progress.note, asks_llm=asks_llm, both_sides=job.spec.sides == "both"
+        )
         self._report = RunReport()
         self._stage = partial(timed, seconds=self._report.seconds_by_stage)
 

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
-from autointerp.jobs.llm_order import is_by_rules_alone
+from autointerp.jobs.llm_order import has_common_score, is_by_rules_alone, is_scored
 from autointerp.jobs.unit_inputs import Target
 from autointerp.llm import Ledger, TotalUsage
 from autointerp.store.labels import UnitStore
@@ -59,11 +59,19 @@ class RunStore(MendingStore):
     """A run's store, which remembers what every label came to: none is read again for that."""
 
     def __init__(
-        self, store: UnitStore, note: Callable[[str], None], *, asks_llm: bool = False
+        self,
+        store: UnitStore,
+        note: Callable[[str], None],
+        *,
+        asks_llm: bool = False,
+        both_sides: bool = False,
     ) -> None:
-        """Where the job asks an LLM, labels by rules alone still await it."""
+        """Where the job asks an LLM, labels by rules alone still await it.
+
+        With `both_sides` two labels of a unit await their common score.
+        """
         super().__init__(store, note)
-        self._asks_llm = asks_llm
+        self._asks_llm, self._both_sides = asks_llm, both_sides
         self.outcomes: dict[Target, LabelOutcome] = {}
         """Of labels that were put, or asked for by `is_finished`."""
 
@@ -73,7 +81,15 @@ class RunStore(MendingStore):
         if label is None:
             return target in self.newer
         self.outcomes[target] = found = LabelOutcome.of(label)
-        return label.status is not LabelStatus.FAILED and not (self._asks_llm and found.by_rules)
+        if label.status is LabelStatus.FAILED or (self._asks_llm and found.by_rules):
+            return False
+        return not (self._both_sides and self._awaits_common_score(label))
+
+    def _awaits_common_score(self, label: Label) -> bool:
+        # A run that ended between two sides, or behind them, left the score out.
+        found = [self.get_without_trials(label.unit, side) for side in Side]
+        sides = [one for one in found if one is not None and is_scored(one)]
+        return len(sides) == len(Side) and not all(map(has_common_score, sides))
 
     @override
     def put_label(self, label: Label) -> None:

@@ -51,4 +51,3 @@ def permuted_sums(x: Floats, y: Floats, weights: Floats, order: Places, turn: Pl
         for token in range(length):
             result[row, 2] += products[token]
     return result
-
