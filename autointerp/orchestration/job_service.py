@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from autointerp.core.config import Budget, JobSpec
@@ -15,7 +15,13 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.orchestration.plan import JobPlan, id_of_time, new_id, read_plan
 from autointerp.orchestration.retry_policy import GIVEN_UP, OPEN, RetryPolicy
-from autointerp.orchestration.schedule import STOPPED, Send, schedule_job
+from autointerp.orchestration.schedule import (
+    LLM_ANSWERED,
+    LLM_FAILED,
+    STOPPED,
+    Send,
+    schedule_job,
+)
 from autointerp.orchestration.submission_policy import SubmissionPolicy
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend, JobStore
@@ -81,7 +87,8 @@ class JobService:
     def retry(self, job_id: str) -> int:
         """Runs what failed or was not reached again; how many labels, at least 1.
 
-        0 where no label is missing.
+        Where every question to the LLM failed, that is all that rules stand in for. 0 where
+        nothing would be done: what rules label because the budget ended stays.
 
         Raises:
             InputError: there is no such job, or it has not ended.
@@ -91,10 +98,10 @@ class JobService:
             return 0
         if not job.state.is_final:
             raise InputError(f"job {job_id} is {job.state}; wait until it has ended, or cancel it")
-        n_left = job.counts.total - job.counts.done + job.counts.failed
-        self._reopen(job)
-        schedule_job(self._backend, self._send, job_id)
-        return max(1, n_left)
+        n_left = self._reopen(job)
+        if n_left:
+            schedule_job(self._backend, self._send, job_id)
+        return n_left
 
     def forget(self, job_id: str) -> bool:
         """Deletes an ended job, also a damaged one, but no label; False where it has not ended."""
@@ -139,43 +146,55 @@ class JobService:
             raise InputError(f"there is no job {job_id!r}")
         return job
 
-    def _reopen(self, job: Job) -> None:
+    def _reopen(self, job: Job) -> int:
         jobs, queue = self._backend.jobs, self._backend.queue
         retries = RetryPolicy(jobs, queue, self._artifacts)
-        jobs.put_note(job.id, GIVEN_UP, "")
         plan_item = queue.items(job.id, Stage.PLAN)
         if not all(state.done for state in plan_item):
             retries.renew(*(state.item for state in plan_item))
-            jobs.put_note(job.id, STOPPED, "")
-            jobs.transition(job.id, JobState.RUNNING, among={job.state})
-            return
+            self._run_again(job, STOPPED)
+            return max(1, job.counts.total - job.counts.done)
         plan = read_plan(self._artifacts, job.id)
+        undone = {LabelStatus.FAILED}
+        if jobs.note(job.id, LLM_FAILED) and not jobs.note(job.id, LLM_ANSWERED):
+            undone |= {LabelStatus.OK, LabelStatus.NO_SIGNAL}
+        again, missing = self._undone(job.id, plan, undone)
+        if not again and not missing:
+            return 0
         retries.renew_collection(plan.collection)
-        failed, missing = self._undone(job.id, plan)
-        if missing:  # Where rules filled up what the budget did not reach, they still do.
-            jobs.put_note(job.id, STOPPED, "")
         stages = (Stage.RECORDS, Stage.LABEL)
         retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
-        chunks = {*failed.values()} - missing
-        if failed:
-            jobs.reopen(job.id, failed)
+        chunks = {*again.values()} - missing
+        if again:
+            jobs.reopen(job.id, again, among=undone)
             retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in chunks))
         if len(missing | chunks) > 1:
             windows = queue.items(job.id, Stage.WINDOWS)
             retries.renew(*(state.item for state in windows))
-        jobs.transition(job.id, JobState.RUNNING, among={job.state})
+        # Where rules filled up what the budget did not reach, they still do.
+        self._run_again(job, LLM_FAILED, *([STOPPED] if missing else ()))
+        return job.counts.total - job.counts.done + len(again)
+
+    def _run_again(self, job: Job, *notes: str) -> None:
+        """Lets it run, without what was noted of the try before."""
+        for name in (GIVEN_UP, *notes):
+            self._backend.jobs.put_note(job.id, name, "")
+        self._backend.jobs.transition(job.id, JobState.RUNNING, among={job.state})
 
     def _undone(
-        self, job_id: str, plan: JobPlan
+        self, job_id: str, plan: JobPlan, undone: Collection[LabelStatus]
     ) -> tuple[dict[tuple[UnitId, Side], int], set[int]]:
-        """The chunk of every label that failed, and the chunks of labels that are missing."""
+        """The chunk of every label that is to be made again, and those of labels that are missing.
+
+        The former are in one of the states given.
+        """
         chunks, committed = plan.chunks(), self._backend.jobs.committed(job_id)
-        failed = {
+        again = {
             (unit, side): chunks.get((unit, side), chunks.get((unit, None), 0))
             for (unit, side), status in committed.items()
-            if status is LabelStatus.FAILED
+            if status in undone
         }
-        return failed, {chunks[target] for target in plan.unlabelled(committed)}
+        return again, {chunks[target] for target in plan.unlabelled(committed)}
 
 
 def forget_job(jobs: JobStore, artifacts: Artifacts, job_id: str) -> bool:

@@ -171,6 +171,24 @@ def test_failed_labels_of_an_ended_job_are_taken_back(backend: JobBackend) -> No
         assert [(state.done, state.attempts) for state in states] == [(True, 1), (False, 0)]
 
 
+def test_labels_of_other_states_are_taken_back_where_they_are_asked_for(
+    backend: JobBackend,
+) -> None:
+    job = put_up(backend)
+    states = (LabelStatus.OK, LabelStatus.NO_SIGNAL, LabelStatus.DEAD, LabelStatus.FAILED)
+    for number, status in enumerate(states):
+        commit(backend, job, number, status)
+    backend.jobs.transition(job, JobState.PARTIAL, among=OPEN, reason="no LLM")
+    labels = {(make_unit(number), POSITIVE): 0 for number in range(4)}
+    assert backend.jobs.reopen(job, labels, among=set(states) - {LabelStatus.DEAD}) == 3
+    found = backend.jobs.get(job)
+    assert found is not None
+    assert found.state is JobState.RUNNING
+    counts = found.counts
+    assert (counts.ok, counts.no_signal, counts.dead, counts.failed) == (0, 0, 1, 0)
+    assert backend.jobs.committed(job) == {(make_unit(2), POSITIVE): LabelStatus.DEAD}
+
+
 def test_a_job_without_failed_labels_is_not_reopened(backend: JobBackend) -> None:
     job = put_up(backend)
     commit(backend, job, 0)

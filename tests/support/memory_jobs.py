@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
@@ -165,17 +165,22 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
         self._events.forget(owner)
 
     @override
-    def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
+    def reopen(
+        self,
+        job_id: str,
+        labels: Mapping[tuple[UnitId, Side], int],
+        *,
+        among: Collection[LabelStatus] = frozenset({LabelStatus.FAILED}),
+    ) -> int:
         with self._lock:
-            job, labels = self._jobs.get(job_id), self._labels[job_id]
-            taken = [pair for pair in failed if labels.get(pair) is LabelStatus.FAILED]
+            job, known = self._jobs.get(job_id), self._labels[job_id]
+            taken = [pair for pair in labels if known.get(pair) in among]
             if job is None or not job.state.is_final or not taken:
                 return 0
-            for pair in taken:
-                del labels[pair]
-            counts = replace(job.counts, failed=job.counts.failed - len(taken))
-            self._jobs[job_id] = replace(job, counts=counts)
-            chunks = {failed[pair] for pair in taken}
+            lost = Counter(known.pop(pair).value for pair in taken)
+            left = {name: getattr(job.counts, name) - n for name, n in lost.items()}
+            self._jobs[job_id] = replace(job, counts=replace(job.counts, **left))
+            chunks = {labels[pair] for pair in taken}
             stages = (Stage.RECORDS, Stage.LABEL)
             self._items.reset([WorkItem(job_id, s, n) for s in stages for n in chunks])
             self.transition(job_id, JobState.RUNNING, among={job.state})

@@ -270,4 +270,4 @@ class _Chunk:
         """What came of it before the job was retried, where that failed."""
         if not self._job.generation or stored is None:
             return None
-        return stored if stored.status is LabelStatus.FAILED else None
+        return stored if stored.status is LabelStatus.FAILED or stored.failures else None

@@ -138,11 +138,17 @@ class JobStore(Protocol):
     def forget_collection(self, collection: str) -> bool:
         """Deletes the items of a collection; False where some job still needs it."""
 
-    def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
-        """Takes back failed labels of an ended job and makes it RUNNING; how many.
+    def reopen(
+        self,
+        job_id: str,
+        labels: Mapping[tuple[UnitId, Side], int],
+        *,
+        among: Collection[LabelStatus] = frozenset({LabelStatus.FAILED}),
+    ) -> int:
+        """Takes back labels of an ended job that are of these states, and makes it RUNNING.
 
-        Their RECORDS and LABEL items, the values of `failed`, count as not done and not tried.
-        Where none of them has failed, or the job has not ended, nothing changes.
+        How many. Their RECORDS and LABEL items, the values of `labels`, count as not done and not
+        tried. Where no label is of such a state, or the job has not ended, nothing changes.
         """
 
     def spend(self, job_id: str, *, requests: int, tokens: int, usd: float | None) -> None:

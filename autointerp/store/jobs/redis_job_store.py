@@ -156,7 +156,13 @@ class RedisJobStore(JobStore):
         return bool(self._connection.script(scripts.FORGET_COLLECTION, keys, []))
 
     @override
-    def reopen(self, job_id: str, failed: Mapping[tuple[UnitId, Side], int]) -> int:
+    def reopen(
+        self,
+        job_id: str,
+        labels: Mapping[tuple[UnitId, Side], int],
+        *,
+        among: Collection[LabelStatus] = frozenset({LabelStatus.FAILED}),
+    ) -> int:
         keys = self._moving_keys(job_id)
         if keys is None:
             return 0
@@ -164,7 +170,8 @@ class RedisJobStore(JobStore):
         keys += [labels_key(job_id), *(items_key(job_id, stage) for stage in stages)]
         args: list[Any] = [job_id, secrets.token_hex(8), _state_event(JobState.RUNNING, None)]
         args += [lease_prefix(job_id, stage) for stage in stages]
-        for (unit, side), chunk in failed.items():
+        args.append(f" {' '.join(sorted(among))} ")
+        for (unit, side), chunk in labels.items():
             args += [label_field(unit, side), chunk]
         return int(self._connection.script(scripts.REOPEN, keys, args))
 

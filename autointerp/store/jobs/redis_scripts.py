@@ -125,7 +125,7 @@ return 1
 """
 
 # KEYS job, events, open, open of the owner, labels, items of RECORDS, items of LABEL
-# ARGV id, token, event, prefix of leases of RECORDS, of LABEL, label and chunk by turns...
+# ARGV id, token, event, prefix of leases of RECORDS, of LABEL, states, label and chunk by turns...
 REOPEN = (
     _EVENT
     + _NOW
@@ -135,18 +135,20 @@ REOPEN = (
 local fields = redis.call('HMGET', KEYS[1], 'ended', 'mover', 'taken')
 if fields[2] == ARGV[2] then return tonumber(fields[3]) end
 if not fields[1] then return 0 end
-local taken, chunks = {}, {}
-for i = 6, #ARGV, 2 do
+local taken, chunks, counts = {}, {}, {}
+for i = 7, #ARGV, 2 do
   local status = redis.call('HGET', KEYS[5], ARGV[i])
-  if status and string.sub(status, 1, 7) == 'failed:' then
+  status = status and string.match(status, '^[^:]+')
+  if status and string.find(ARGV[6], ' ' .. status .. ' ', 1, true) then
     taken[#taken + 1] = ARGV[i]
     chunks[ARGV[i + 1]] = true
+    counts[status] = (counts[status] or 0) + 1
   end
 end
 if #taken == 0 then return 0 end
 redis.call('HSET', KEYS[1], 'mover', ARGV[2], 'taken', #taken)
 for _, label in ipairs(taken) do redis.call('HDEL', KEYS[5], label) end
-redis.call('HINCRBY', KEYS[1], 'failed', -#taken)
+for status, n in pairs(counts) do redis.call('HINCRBY', KEYS[1], status, -n) end
 for number in pairs(chunks) do
   reset(KEYS[6], number, ARGV[4] .. number)
   reset(KEYS[7], number, ARGV[5] .. number)

@@ -114,11 +114,19 @@ def test_a_job_says_that_every_question_failed_though_rules_stand_in(
         explainers = ["token_activation", "token_lookup"]
         more = {"explain": {"explainers": explainers}, "score": {"scorers": ["simulation_words"]}}
         job = room.finished(tiny_spec(texts, llm="default", **more))
-    assert job.state == state
-    assert (job.reason or "").startswith(
-        "every question to the LLM failed; the first: token_activation answer 0: "
-    ) == (state == "partial")
-    assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
+        assert job.state == state
+        assert (job.reason or "").startswith(
+            "every question to the LLM failed; the first: token_activation answer 0: "
+        ) == (state == "partial")
+        assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
+        n_ok = job.counts.ok
+        assert n_ok
+        # What rules stand in for is asked again, and nothing else.
+        endpoint.handler = words_of_water
+        assert room.job_service.retry(job.id) == (n_ok if state == "partial" else 0)
+        room.work()
+        assert room.found(job.id).state is JobState.SUCCEEDED
+        assert room.found(job.id).counts.ok == n_ok
 
 
 def test_a_try_that_failed_leaves_a_label_of_a_newer_version_and_its_records(
