@@ -15,11 +15,18 @@ from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
 from autointerp.core.unit_spec import shown_value
-from autointerp.corpora.document_windows import DocumentWindows, WindowPool, cut_document
+from autointerp.corpora.document_windows import (
+    WINDOWS_A_DOCUMENT,
+    DocumentWindows,
+    WindowPool,
+    cut_document,
+)
 from autointerp.corpora.long_documents import LONG_DOCUMENT, cut_long_document
 from autointerp.corpora.sources import PartialSource, Share, TextSource, open_source, parse_spec
-from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
+from autointerp.corpora.token_corpus import TokenCorpus, build_corpus, fills_splits
 
+_WINDOWS_A_DOCUMENT = (WINDOWS_A_DOCUMENT, 4, 2, 1)
+"""Tried in turn, until each split has windows."""
 # Half of a UTF-16 pair; tokenizers refuse text that holds one.
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -46,14 +53,18 @@ def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
     """Windows of a corpus, split by document.
 
     Windows never cross a document. A few windows of each document are taken, spread over it,
-    and more only when the documents run out. Copies of a document are read once. A document of
-    more than 200,000 characters is cut at white space, and as much of it tokenized as is needed.
+    and more only when the documents run out, fewer only where a split would else get next to none.
+    Copies of a document are read once, and documents without text (empty, null) are passed over. A
+    document of more than 200,000 characters is cut at white space, and as much of it tokenized as
+    is needed.
 
     Args:
-        spec: ``wiki``, ``python``, a ``.txt``, ``.jsonl`` or ``.parquet`` file or a folder of
-            them, ``hf:NAME[:split[:field]]``, or a mixture ``wiki=0.7,python=0.3`` with shares
-            of tokens. Before a name, ``partial:`` keeps what was read of a source that cannot
-            be read to its end.
+        spec: ``wiki``, ``python``, a ``.txt``, ``.jsonl``, ``.parquet`` or ``.arrow`` file or a
+            folder of them with ``:field`` behind it where that is not ``text``, a folder that
+            ``datasets.save_to_disk`` wrote (``FOLDER[:split[:field]]``),
+            ``hf:NAME[:split[:field]]``, or a mixture ``wiki=0.7,python=0.3`` with shares of
+            tokens. Before a name, ``partial:`` keeps what was read of a source that cannot be
+            read to its end.
         tokenizer: a subject model or its tokenizer.
         n_tokens: tokens to read, BOS excluded; the last window may go up to ``n_ctx`` - 1 beyond.
         n_ctx: tokens a window.
@@ -75,28 +86,50 @@ def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
         validation=validation,
     )
     shares = parse_spec(spec)
-    reader = _Reader(_text_tokenizer(tokenizer), config, progress or SilentProgress())
     sources = [open_source(share.name) for share in shares]
-    goals = accumulate(share.weight for share in shares)
-    documents = [
-        windows
-        for source, goal in zip(sources, goals, strict=True)
-        for windows in reader.read(source, up_to=round(goal * n_tokens))
-    ]
+    goals = [round(goal * n_tokens) for goal in accumulate(share.weight for share in shares)]
     named = config.model_copy(update={"corpus": _spelled_out(sources, shares)})
+    text_tokenizer, progress = _text_tokenizer(tokenizer), progress or SilentProgress()
+    for n_windows in _WINDOWS_A_DOCUMENT:
+        reader = _Reader(text_tokenizer, config, progress, n_windows)
+        documents = [
+            windows
+            for source, goal in zip(sources, goals, strict=True)
+            for windows in reader.read(source, up_to=goal)
+        ]
+        # Where the documents ran out, all of them are here already.
+        if not reader.left_documents or fills_splits(documents, named):
+            break
+    reader.tell()
     return build_corpus(documents, named)
 
 
 class _Reader:
     """Reads sources one after the other; a document that stands in two of them is read once."""
 
-    def __init__(self, tokenizer: TextTokenizer, config: CorpusConfig, progress: Progress) -> None:
-        self._tokenizer, self._config = tokenizer, config
+    def __init__(
+        self, tokenizer: TextTokenizer, config: CorpusConfig, progress: Progress, n_windows: int
+    ) -> None:
+        self._tokenizer, self._config, self._n_windows = tokenizer, config, n_windows
         self._progress, self._n_unread = progress, config.n_tokens
         progress.start("text", config.n_tokens, "tokens")
         self._seen: set[str] = set()
         self._n_taken = 0
         self._n_copies = 0
+        self._n_empty = 0
+        self.left_documents = False
+        """Whether a source has documents of which nothing was taken."""
+
+    def tell(self) -> None:
+        """Notes what a person should know of how the text was read."""
+        if self._n_windows < WINDOWS_A_DOCUMENT:
+            self._progress.note(
+                f"{self._n_windows} windows of each document are taken at most, in place of "
+                f"{WINDOWS_A_DOCUMENT}, so that few tokens give each split some documents"
+            )
+        if self._n_empty:
+            were = "document was" if self._n_empty == 1 else "documents were"
+            self._progress.note(f"{self._n_empty:,} {were} passed over: without text (empty, null)")
 
     def read(self, source: TextSource, *, up_to: int) -> list[DocumentWindows]:
         """Windows of a source until ``up_to`` tokens are taken of all sources together."""
@@ -106,11 +139,12 @@ class _Reader:
                 f"the share of {source.name} in {self._config.n_tokens} tokens is less than one "
                 f"window of {self._config.n_ctx}; raise n_tokens or the weight of {source.name}"
             )
-        pool, self._n_copies = WindowPool(asked), 0
+        pool, self._n_copies = WindowPool(asked, self._n_windows), 0
         rng = np.random.default_rng(derive_seed(self._config.seed, "documents"))
         for document in source.documents(rng):
             self._add(pool, _valid(document.text), _valid(document.source))
             if pool.is_full:
+                self.left_documents = True
                 break
         if isinstance(source, PartialSource) and source.broken:
             self._progress.note(f"{source.broken}; the {pool.n_read:,} tokens read are used")
@@ -121,9 +155,10 @@ class _Reader:
         return chosen
 
     def _add(self, pool: WindowPool, text: str, source: str) -> None:
-        document = document_id(text)
         if not text.strip():
+            self._n_empty += 1
             return
+        document = document_id(text)
         if document in self._seen:
             self._n_copies += 1
             return

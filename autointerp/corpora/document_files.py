@@ -1,32 +1,41 @@
-"""Files of documents: plain text, JSON lines, Parquet."""
+"""Files of documents as text: plain, and JSON lines."""
 
 from __future__ import annotations
 
 import json
-import re
 from array import array
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BufferedReader
-from itertools import accumulate, groupby
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from typing_extensions import override
 
 from autointerp.core.errors import InputError, field_name
 from autointerp.core.text import Document
 
-_FIELD = "text"
+FIELD = "text"
+"""Where a document stands in an object or a table, where no field is named."""
 _AT_ONCE = 1 << 20
 _LINE = 1 << 28
 _BOM = "\ufeff"
+_MISSING = object()
 
 Opened = Callable[[], BufferedReader]
 """Opens the bytes of a file, unpacked ones where it is compressed."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How a file is read."""
+
+    field: str = FIELD
+    """Where a document stands in an object or a table."""
+    partial: bool = False
+    """Whether it may be read up to where it is damaged."""
 
 
 class DocumentFile(Protocol):
@@ -45,7 +54,9 @@ class DocumentFile(Protocol):
 class TextFile(DocumentFile):
     """A ``.txt`` file: one document, or none where there is only white space."""
 
-    def __init__(self, path: Path, source: str, opened: Opened | None = None) -> None:
+    def __init__(
+        self, path: Path, source: str, _options: FileOptions, opened: Opened | None = None
+    ) -> None:
         self._path, self._source = path, source
         self._open: Opened = opened or (lambda: path.open("rb"))
         self._n_documents = 1 if self._text().strip() else 0
@@ -59,35 +70,35 @@ class TextFile(DocumentFile):
         return [Document(self._text(), self._source) for _ in rows]
 
     def _text(self) -> str:
-        with _readable(self._path):
-            text = _decode(_whole(self._open), str(self._path))
+        with readable(self._path):
+            text = decode(_whole(self._open), str(self._path))
         return text.removeprefix(_BOM).replace("\r\n", "\n")
 
 
 class JsonLinesFile(DocumentFile):
-    """A ``.jsonl`` file: on each line a string or an object with the field ``text``.
+    """A ``.jsonl`` file: on each line a string or an object with the field, null for no text.
 
     Sources of documents end in the 1-based number of the line.
     """
 
     def __init__(
-        self, path: Path, source: str, opened: Opened | None = None, *, partial: bool = False
+        self, path: Path, source: str, options: FileOptions, opened: Opened | None = None
     ) -> None:
         """Reads up to the first line that holds no text where the file may be partial."""
-        self._path, self._source = path, source
+        self._path, self._source, self._field = path, source, options.field
         self._open: Opened = opened or (lambda: path.open("rb"))
         self._starts, self._numbers = array("q"), array("q")
         position = 0
-        with _readable(path), self._open() as stream:
+        with readable(path), self._open() as stream:
             for number, line in enumerate(iter(lambda: stream.readline(_LINE), b""), start=1):
                 if len(line) == _LINE:
                     msg = f"{path}, line {number} has more than {_LINE:,} bytes; write one document"
                     raise InputError(f"{msg} per line")
                 if line.strip():
                     try:
-                        _line_text(line, path, number, position)
+                        self._text_of(line, number, position)
                     except InputError as error:
-                        if not partial or not self._starts:
+                        if not options.partial or not self._starts:
                             raise
                         self.broken = str(error)
                         break
@@ -102,50 +113,62 @@ class JsonLinesFile(DocumentFile):
     @override
     def read(self, rows: Sequence[int]) -> list[Document]:
         documents = []
-        with _readable(self._path), self._open() as stream:
+        with readable(self._path), self._open() as stream:
             for row in rows:
                 number, start = self._numbers[row], self._starts[row]
                 stream.seek(start)
-                text = _line_text(stream.readline(), self._path, number, start)
+                text = self._text_of(stream.readline(), number, start)
                 documents.append(Document(text, f"{self._source}:{number}"))
         return documents
 
+    def _text_of(self, line: bytes, number: int, position: int) -> str:
+        return line_text(line, f"{self._path}, line {number}", position, self._field)
 
-class ParquetFile(DocumentFile):
-    """A ``.parquet`` file with a column ``text`` of strings or of UTF-8; rows of null are left out.
 
-    Sources of documents end in the 0-based number of the row.
+def look_at_lines(path: Path, field: str) -> None:
+    """Nothing, where the first line that is not empty holds a text.
+
+    Raises:
+        InputError: it does not.
     """
+    with readable(path), path.open("rb") as stream:
+        for number, line in enumerate(iter(lambda: stream.readline(_LINE), b""), start=1):
+            if line.strip():
+                line_text(line, f"{path}, line {number}", 0, field)
+                return
 
-    def __init__(self, path: Path, source: str) -> None:
-        self._path, self._source = path, source
-        with _readable(path), pq.ParquetFile(path) as file:
-            _check_column(file.schema_arrow, path)
-            counts: list[int] = [
-                file.metadata.row_group(g).num_rows for g in range(file.num_row_groups)
-            ]
-        self._ends = list(accumulate(counts, initial=0))
 
-    @override
-    def __len__(self) -> int:
-        return self._ends[-1]
+def line_text(line: bytes, where: str, position: int, field: str) -> str:
+    """The text on a line, empty for null.
 
-    @override
-    def read(self, rows: Sequence[int]) -> list[Document]:
-        documents = []
-        with _readable(self._path), pq.ParquetFile(self._path) as file:
-            for group, members in groupby(rows, key=lambda row: bisect_right(self._ends, row) - 1):
-                column = file.read_row_group(group, columns=[_FIELD]).column(0)
-                for row in members:
-                    text = column[row - self._ends[group]].as_py() or ""
-                    if isinstance(text, bytes):
-                        text = _decode(text, f"{self._path}, row {row}")
-                    documents.append(Document(text, f"{self._source}#{row}"))
-        return documents
+    Raises:
+        InputError: it has none; the message says where.
+    """
+    how = 'write one {"text": "..."} per line'
+    text = decode(line, where, position).removeprefix(_BOM)
+    try:
+        # Numbers are read by nobody, and one of thousands of digits is no fault of the text.
+        value = json.loads(text, parse_int=len)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{where} is not JSON ({error}); {how}") from error
+    result: object = value
+    if isinstance(value, dict):
+        result = value.get(field, _MISSING)
+        if result is None:
+            return ""
+        how += ", or name the field that holds it behind the path, :FIELD"
+    if isinstance(result, str):
+        return result
+    raise InputError(f"{where} has no text: found {_found(value, field)}; {how}")
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path) -> Iterator[None]:
+    """Turns what reading a file raises into a message that names it.
+
+    Raises:
+        InputError: it cannot be read, is damaged, or was changed while it was read.
+    """
     try:
         yield
     except OSError as error:
@@ -172,7 +195,12 @@ def _whole(opened: Opened) -> bytes:
     return b"".join(parts)
 
 
-def _decode(data: bytes, where: str, offset: int = 0) -> str:
+def decode(data: bytes, where: str, offset: int = 0) -> str:
+    """The text that the bytes are in UTF-8.
+
+    Raises:
+        InputError: they are not; the place counts from the offset.
+    """
     zero = data.find(0)
     if zero >= 0:
         raise InputError(
@@ -188,42 +216,16 @@ def _decode(data: bytes, where: str, offset: int = 0) -> str:
         ) from error
 
 
-def _line_text(line: bytes, path: Path, number: int, position: int) -> str:
-    where = f"{path}, line {number}"
-    text = _decode(line, where, position).removeprefix(_BOM)
-    try:
-        # Numbers are read by nobody, and one of thousands of digits is no fault of the text.
-        value = json.loads(text, parse_int=len)
-    except (ValueError, RecursionError) as error:
-        msg = f'{where} is not JSON ({error}); write one {{"text": "..."}} per line'
-        raise InputError(msg) from error
-    result = value.get(_FIELD) if isinstance(value, dict) else value
-    if isinstance(result, str):
-        return result
-    msg = f'{where} has no text: found {_found(value)}; write one {{"text": "..."}} per line'
-    raise InputError(msg)
-
-
-def _found(value: object) -> str:
+def _found(value: object, field: str) -> str:
     if not isinstance(value, dict):
         return f"{type(value).__name__} instead of an object"
-    if _FIELD in value:
-        return f"{type(value[_FIELD]).__name__} instead of a string in the field {_FIELD}"
-    return f"the fields {field_name([', '.join(list(value)[:10])])}" if value else "an empty object"
+    if field in value:
+        strings = [name for name, other in value.items() if isinstance(other, str)]
+        others = f" ({listed_fields(strings)} hold strings)" if strings else ""
+        return f"{type(value[field]).__name__} instead of a string in the field {field}{others}"
+    return f"the fields {listed_fields(value)}" if value else "an empty object"
 
 
-def _check_column(schema: Any, path: Path) -> None:
-    if (n_columns := schema.names.count(_FIELD)) > 1:
-        msg = f"{path} has {n_columns} columns {_FIELD}; rename all but the one that is to be read"
-        raise InputError(msg)
-    if _FIELD not in schema.names:
-        raise InputError(
-            f"{path} has no column {_FIELD}, only {field_name([', '.join(schema.names[:10])])}; "
-            f"rename the column that holds the documents to {_FIELD}"
-        )
-    kind = schema.field(_FIELD).type
-    while pa.types.is_dictionary(kind) or isinstance(kind, pa.BaseExtensionType):
-        kind = kind.value_type if pa.types.is_dictionary(kind) else kind.storage_type
-    # Every width and layout of strings, and bytes without the note that they are UTF-8.
-    if not re.fullmatch(r"(large_)?(string|binary)(_view)?", str(kind)):
-        raise InputError(f"{path}: the column {_FIELD} holds {kind}; it must hold strings")
+def listed_fields(names: Iterable[str]) -> str:
+    """The first ten of the fields, as a message names them."""
+    return field_name([", ".join(list(names)[:10])])

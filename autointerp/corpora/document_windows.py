@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from autointerp.core.seeds import derive_seed
 
 WINDOWS_A_DOCUMENT = 8
-"""Taken of each document while there are enough documents."""
+"""Taken of each document while there are enough documents; fewer where that leaves a split without
+windows."""
 
 _GOLDEN = (5**0.5 - 1) / 2
 
@@ -54,14 +55,14 @@ class DocumentWindows:
 class WindowPool:
     """Windows of documents until they hold enough tokens.
 
-    Of each document `WINDOWS_A_DOCUMENT` windows are taken, so that a few tokens come from many
-    documents. When the documents run out, every document gives one more, and one more, until
-    the tokens suffice. Windows that can no longer be needed are dropped as documents arrive, so
-    memory follows the tokens asked for and not the documents' lengths.
+    Of each document a few windows are taken, so that a few tokens come from many documents. When
+    the documents run out, every document gives one more, and one more, until the tokens suffice.
+    Windows that can no longer be needed are dropped as documents arrive, so memory follows the
+    tokens asked for and not the documents' lengths.
     """
 
-    def __init__(self, n_tokens: int) -> None:
-        self._n_tokens = n_tokens
+    def __init__(self, n_tokens: int, n_a_document: int = WINDOWS_A_DOCUMENT) -> None:
+        self._n_tokens, self._n_a_document = n_tokens, n_a_document
         self._documents: list[DocumentWindows] = []
         self._by_rank = np.zeros(0, dtype=np.int64)
         self._cap: int | None = None
@@ -77,7 +78,7 @@ class WindowPool:
     @property
     def is_full(self) -> bool:
         """Whether no further document is needed."""
-        return int(self._by_rank[:WINDOWS_A_DOCUMENT].sum()) >= self._n_tokens
+        return int(self._by_rank[: self._n_a_document].sum()) >= self._n_tokens
 
     @property
     def n_missing(self) -> int:
@@ -106,7 +107,7 @@ class WindowPool:
         document = np.repeat(np.arange(self.n_documents), [len(d.lengths) for d in self._documents])
         rank = np.concatenate([np.arange(len(d.lengths)) for d in self._documents])
         lengths = np.concatenate([d.lengths for d in self._documents])
-        order = np.lexsort((rank, document, np.maximum(rank, WINDOWS_A_DOCUMENT - 1)))
+        order = np.lexsort((rank, document, np.maximum(rank, self._n_a_document - 1)))
         last = int(np.searchsorted(np.cumsum(lengths[order]), self._n_tokens))
         counts = np.bincount(document[order[: last + 1]], minlength=self.n_documents)
         return [d.first(n) for d, n in zip(self._documents, counts.tolist(), strict=True) if n]
@@ -118,7 +119,7 @@ class WindowPool:
     def _drop_unneeded(self) -> None:
         # More documents can only lower the number of windows needed of each.
         needed = int(np.searchsorted(np.cumsum(self._by_rank), self._n_tokens)) + 1
-        self._cap = max(needed, WINDOWS_A_DOCUMENT)
+        self._cap = max(needed, self._n_a_document)
         self._by_rank = self._by_rank[: self._cap]
         groups, self._documents, self._n_held = self._documents, [], 0
         for windows in groups:

@@ -11,26 +11,45 @@ import numpy as np
 from autointerp.core.errors import InputError
 from autointerp.core.files import git_pointer
 from autointerp.core.text import Document
+from autointerp.corpora.column_files import (
+    ArrowFile,
+    ParquetFile,
+    look_at_arrow,
+    look_at_parquet,
+)
 from autointerp.corpora.compressed_files import COMPRESSIONS, UnpackedFiles, compression_of
 from autointerp.corpora.document_files import (
+    FIELD,
     DocumentFile,
+    FileOptions,
     JsonLinesFile,
-    ParquetFile,
     TextFile,
+    look_at_lines,
 )
+from autointerp.corpora.named_paths import NamedPath, named_path
+from autointerp.corpora.saved_datasets import is_saved_dataset, saved_rows
 
 # Documents read ahead, in the order of the files: one visit of a row group serves many of them.
 _READ_AHEAD = 64
 
 _TEXT = {".jsonl": JsonLinesFile, ".txt": TextFile}
-FORMATS: dict[str, Callable[..., DocumentFile]] = {**_TEXT, ".parquet": ParquetFile}
+_KINDS: dict[str, Callable[..., DocumentFile]] = {
+    ".jsonl": JsonLinesFile,
+    ".parquet": ParquetFile,
+    ".txt": TextFile,
+    ".arrow": ArrowFile,
+    ".feather": ArrowFile,
+}
+_LOOKS = {JsonLinesFile: look_at_lines, ParquetFile: look_at_parquet, ArrowFile: look_at_arrow}
 _OTHER_NAMES = {".jsonlines": ".jsonl", ".ndjson": ".jsonl"}
 
 
 class FileSource:
-    """The documents of a ``.txt``, ``.jsonl`` or ``.parquet`` file, or of a folder of them.
+    """The documents of a file, a folder of files, or a data set that ``save_to_disk`` left.
 
-    Text may be compressed: ``.jsonl.gz``, ``.txt.zst``.
+    Files are ``.txt``, ``.jsonl``, ``.parquet``, ``.arrow`` or ``.feather``; text may be
+    compressed: ``.jsonl.gz``, ``.txt.zst``. Behind the path, after colons, a field may be named,
+    and of a data set with splits one of these.
     """
 
     def __init__(self, name: str, *, partial: bool = False) -> None:
@@ -42,14 +61,15 @@ class FileSource:
         Raises:
             InputError: there is nothing to read, or a file is not what its extension says.
         """
-        self.name = name.rstrip("/") or name
+        named = named_path(name) or NamedPath(name, Path(name).expanduser())
+        self.name, files, field = _files_of(named)
         self.broken: str | None = None
-        path = Path(name).expanduser()
+        options = FileOptions(field or FIELD, partial)
         unpacked = UnpackedFiles(partial=partial)
         self._files: list[DocumentFile] = []
-        for named, file in _files_in(path) if path.is_dir() else [(path.name, path)]:
+        for title, file in files:
             try:
-                self._files.append(_open_file(file, named, unpacked, partial=partial))
+                self._files.append(_open_file(file, title, unpacked, options))
                 broken = unpacked.broken or self._files[-1].broken
             except InputError as error:
                 if not partial:
@@ -60,7 +80,11 @@ class FileSource:
             raise InputError(str(self.broken))
         self._ends = np.cumsum([0, *(len(file) for file in self._files)])
         if self._ends[-1] == 0:
+            path = named.path
             raise InputError(f"{path} is empty: no document was found in it; give files with text")
+
+    def __len__(self) -> int:
+        return int(self._ends[-1])
 
     def documents(self, rng: np.random.Generator, /) -> Iterator[Document]:
         """The documents, shuffled over all files."""
@@ -85,21 +109,58 @@ class FileSource:
             yield from self._files[owner].read([i - first for _, i in group])
 
 
-def _open_file(path: Path, name: str, unpacked: UnpackedFiles, *, partial: bool) -> DocumentFile:
+def _files_of(named: NamedPath) -> tuple[str, list[tuple[str, Path]], str | None]:
+    """The source with every part written out, its files with their names, and the field named."""
+    path, parts = named.path, named.parts
+    if path.is_dir() and is_saved_dataset(path):
+        rows = saved_rows(named)
+        files = [(file.relative_to(path).as_posix(), file) for file in rows.files]
+        parts = parts if rows.split is None else (rows.split, rows.field or FIELD)
+        return ":".join((named.text, *parts)), files, rows.field
+    if len(parts) > 1:
+        raise InputError(
+            f"{named.text} has no splits, but {parts[0]} was asked for; write {named.text}:FIELD"
+        )
+    if parts and _kind_of(path)[0] is TextFile:
+        raise InputError(f"{named.text} is plain text without fields; leave out :{parts[0]}")
+    files = _files_in(path) if path.is_dir() else [(path.name, path)]
+    return ":".join((named.text, *parts)), files, next(iter(parts), None)
+
+
+def check_named(name: str) -> None:
+    """Nothing, where the split that a path names is there, and the field at the first look.
+
+    Only the first file is opened, and no more of it than a line or the names of its columns.
+
+    Raises:
+        InputError: otherwise.
+    """
+    named = named_path(name)
+    if named is None:
+        return
+    _, files, field = _files_of(named)
+    path = files[0][1]
+    look = _LOOKS.get(_kind_of(path)[0])
+    if look is not None and not _kind_of(path)[1] and compression_of(path) is None:
+        look(path, field or FIELD)
+
+
+def _open_file(
+    path: Path, name: str, unpacked: UnpackedFiles, options: FileOptions
+) -> DocumentFile:
     kind, compressed = _kind_of(path)
     if kind is None or not _can_be_read(path):
         raise InputError(
             f"{path} is not a file of a known kind; give a file ending in {_extensions()}"
         )
-    options = {"partial": partial} if kind is JsonLinesFile else {}
     if compressed:
-        return kind(path, name, unpacked.add(path), **options)
+        return kind(path, name, options, unpacked.add(path))
     ending = compression_of(path)
     if ending is not None:
         raise InputError(f"{path} is compressed; give it the ending {path.suffix}{ending}")
     if (left := git_pointer(path)) is not None:
         raise InputError(f"cannot read {path}: {left}")
-    return kind(path, name, **options)
+    return kind(path, name, options)
 
 
 def _kind_of(path: Path) -> tuple[Callable[..., DocumentFile] | None, bool]:
@@ -108,7 +169,7 @@ def _kind_of(path: Path) -> tuple[Callable[..., DocumentFile] | None, bool]:
     if last in COMPRESSIONS:
         inside = Path(name).with_suffix("").suffix
         return _TEXT.get(_OTHER_NAMES.get(inside, inside)), True
-    return FORMATS.get(_OTHER_NAMES.get(last, last)), False
+    return _KINDS.get(_OTHER_NAMES.get(last, last)), False
 
 
 def _can_be_read(path: Path) -> bool:
@@ -125,6 +186,9 @@ def _files_in(folder: Path) -> list[tuple[str, Path]]:
         if _kind_of(path)[0] is not None and _can_be_read(path)
     )
     visible = [(name, path) for name, path in result if not _is_hidden(name)]
+    # Tables that a library keeps beside its data repeat what the data say.
+    others = [(name, path) for name, path in visible if _kind_of(path)[0] is not ArrowFile]
+    visible = others or visible
     if not visible:
         raise InputError(
             f"the folder {folder} has no file ending in {_extensions()}; give a folder that does"
@@ -138,4 +202,4 @@ def _is_hidden(name: str) -> bool:
 
 def _extensions() -> str:
     packed = ", ".join(COMPRESSIONS)
-    return f"{' or '.join(sorted(FORMATS))}, or text compressed as {packed} (.jsonl.gz)"
+    return f"{' or '.join(_KINDS)}, or text compressed as {packed} (.jsonl.gz)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os.path
 import sysconfig
 import tokenize
 from collections.abc import Iterator
@@ -16,12 +15,14 @@ import numpy as np
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.one_line import shortened
 from autointerp.core.text import Document
-from autointerp.corpora.file_source import FileSource
+from autointerp.corpora.file_source import FileSource, check_named
+from autointerp.corpora.named_paths import is_path
 
 _PARTIAL = "partial:"
 _KNOWN = (
-    "wiki, python, a .txt, .jsonl (.gz, .bz2, .xz, .zst too) or .parquet file or a folder of "
-    "them, hf:NAME[:split[:field]], or a mixture such as wiki=0.7,python=0.3"
+    "wiki, python, a .txt, .jsonl (.gz, .bz2, .xz, .zst too), .parquet or .arrow file[:field] or a "
+    "folder of them, a folder of save_to_disk[:split[:field]], hf:NAME[:split[:field]], or a "
+    "mixture such as wiki=0.7,python=0.3"
 )
 
 
@@ -66,11 +67,6 @@ def parse_spec(spec: str) -> tuple[Share, ...]:
         )
     total = math.fsum(share.weight for share in shares)
     return tuple(Share(share.name, share.weight / total) for share in shares)
-
-
-def is_path(name: str) -> bool:
-    """Whether something lies there, a broken link included."""
-    return os.path.lexists(os.path.expanduser(name))
 
 
 class PartialSource:
@@ -121,12 +117,14 @@ def check_corpus(spec: str) -> None:
     """Refuses, before anything is opened, what no source can be.
 
     Raises:
-        InputError: as `parse_spec`, or a source that does not exist.
+        InputError: as `parse_spec`, or a source, a split or a column that does not exist.
     """
     for share in parse_spec(spec):
         inside = share.name.removeprefix(_PARTIAL)
         if inside not in {"wiki", "python"} and not inside.startswith("hf:"):
-            _refuse_unknown(share.name if is_path(share.name) else inside)
+            name = share.name if is_path(share.name) else inside
+            _refuse_unknown(name)
+            check_named(name)
 
 
 def _refuse_unknown(name: str) -> None:

@@ -150,6 +150,21 @@ def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> 
     Raises:
         InputError: a split would be too small to explain from or to score on.
     """
+    splits = _by_split(documents, config)
+    _check_splits(splits, config)
+    in_order = {s: [document.in_text_order() for document in splits[s]] for s in splits}
+    return _assemble(in_order, config)
+
+
+def fills_splits(documents: Sequence[DocumentWindows], config: CorpusConfig) -> bool:
+    """Whether each split has windows enough to explain from or to score on."""
+    splits = _by_split(documents, config)
+    return all(_n_windows(members) >= _MIN_WINDOWS for members in splits.values())
+
+
+def _by_split(
+    documents: Sequence[DocumentWindows], config: CorpusConfig
+) -> dict[Split, list[DocumentWindows]]:
     splits = {split: list[DocumentWindows]() for split in Split}
     for document in documents:
         split = split_of_document(
@@ -158,9 +173,8 @@ def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> 
             explain=config.explain,
             validation=config.validation,
         )
-        splits[split].append(document.in_text_order())
-    _check_splits(splits, config)
-    return _assemble(splits, config)
+        splits[split].append(document)
+    return splits
 
 
 def _assemble(splits: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> TokenCorpus:

@@ -11,6 +11,7 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.one_line import shortened
 from autointerp.core.unit_spec import parse_unit_spec
+from autointerp.corpora.named_paths import named_path
 from autointerp.corpora.sources import parse_spec
 from autointerp.pipeline import check_explicit, check_job, check_top_windows
 
@@ -65,7 +66,8 @@ class SubmissionPolicy:
         if name.startswith("hf:"):
             msg = f"unknown corpus {shortened(name)}; this server has {', '.join(self.corpora)}"
             raise InputError(msg)
-        self._check_file(name, "corpus")
+        named = named_path(name) if name.isprintable() else None
+        self._check_file(name if named is None else str(named.path), "corpus")
 
     def _check_file(self, name: str, kind: str) -> None:
         if not self._is_inside(name):

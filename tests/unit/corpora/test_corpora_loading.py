@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from noted_progress import NotedProgress
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Split, document_id
@@ -128,6 +129,23 @@ def test_eight_windows_of_a_document_are_taken_while_documents_last(tokenizer: A
     counts = np.bincount(corpus.document_of)
     assert sorted(set(counts.tolist()))[-1] == 8
     assert 125 <= len(corpus.documents) <= 130
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_few_tokens_of_many_documents_give_every_split_windows(tokenizer: Any, seed: int) -> None:
+    progress = NotedProgress()
+    options = {"n_tokens": 8192, "n_ctx": 64, "seed": seed, "progress": progress}
+    corpus = load_texts(some_texts(1500, 2000), tokenizer, **options)
+    assert all(len(corpus.window_ids(split)) >= 4 for split in Split)
+    most = int(np.bincount(corpus.document_of).max())
+    assert most in (1, 2, 4, 8)
+    assert bool(progress.notes) == (most < 8)
+    assert all(f"{most} windows of each document" in note for note in progress.notes)
+
+
+def test_what_eight_windows_a_document_fill_stays_as_it_was(tokenizer: Any) -> None:
+    corpus = load_texts(some_texts(300, 2000), tokenizer, n_tokens=16_000, n_ctx=16)
+    assert corpus.hash.startswith("cd034b648569beb1")
 
 
 def test_text_that_is_not_valid_unicode_is_mended(tokenizer: Any, jsonl: Write) -> None:
