@@ -13,6 +13,7 @@ from autointerp.core.unit_spec import (
     FileItem,
     HookItem,
     IndexRange,
+    RandomItem,
     UnitSpec,
     parse_unit_spec,
 )
@@ -101,6 +102,8 @@ def _count(spec: UnitSpec, facts: ModelFacts | None) -> int:
 
 def _count_of(item: HookItem | FileItem, facts: ModelFacts | None) -> int:
     width = _width(item.hook, facts) if isinstance(item, HookItem) else None
+    if isinstance(item.indices, RandomItem):
+        return item.indices.n
     if not isinstance(item.indices, IndexRange):
         return width or 0  # What is in a file is counted where the file is.
     if width is not None and isinstance(item, HookItem) and item.indices.high >= width:

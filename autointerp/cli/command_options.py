@@ -18,7 +18,8 @@ from autointerp.core.config import (
 
 _UNITS = typer.Option(
     help="5:0-19,7:3 (layer:neurons), layer:5, random:50, random:12@0,10, all, a hook point as "
-    "blocks.5.hook_resid_post:0-9, sae:FOLDER:0-99, dirs:FILE.safetensors; joined by commas."
+    "blocks.5.hook_resid_post:0-9, sae:FOLDER:0-99, sae:FOLDER:random:50, sae:FOLDER@HOOK:0-99, "
+    "dirs:FILE.safetensors; joined by commas."
 )
 _CORPUS, _COLLECT, _SELECT, _EXPLAIN, _SCORE = (
     CorpusConfig(),
@@ -41,7 +42,11 @@ Subject = Annotated[
 ]
 Units = Annotated[str | None, _UNITS]
 Corpus = Annotated[
-    str | None, typer.Option(help="wiki (default), python, a file or folder, hf:NAME, a mixture.")
+    str | None,
+    typer.Option(
+        help="wiki (default), python, a file or folder[:field], a save_to_disk folder"
+        "[:split[:field]], hf:NAME, a mixture."
+    ),
 ]
 Tokens = Annotated[int | None, _option("Tokens to read", f"{_CORPUS.n_tokens:,}")]
 NCtx = Annotated[int | None, _option("Tokens per window", str(_CORPUS.n_ctx))]

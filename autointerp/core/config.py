@@ -56,7 +56,8 @@ class CorpusConfig(_Config):
     """Which text is read and how it is cut."""
 
     corpus: str = Field(default="wiki", max_length=20_000)
-    """``wiki``, ``python``, a file or folder, ``hf:NAME[:split[:field]]``, or a mixture."""
+    """``wiki``, ``python``, a file or folder with ``:field`` or ``:split:field`` behind it,
+    ``hf:NAME[:split[:field]]``, or a mixture."""
     n_tokens: int = Field(default=65_536, ge=1, le=10**15)
     """Tokens to read, BOS and padding excluded."""
     n_ctx: int = Field(default=64, ge=2, le=4096)

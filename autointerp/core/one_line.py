@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 
 _MOST = 48
 
@@ -21,6 +22,12 @@ def quoted(text: str | None) -> str:
 def shortened(text: str, *, most: int = 60) -> str:
     """The text in quotes, ASCII and cut, as messages show what was typed; a path may take more."""
     return ascii(text if len(text) <= most else f"{text[:most]}...")
+
+
+def joined(names: Sequence[str], *, most: int = 3) -> str:
+    """``a, b, c and 5 more``: the first of the names, and how many others there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def numbers(values: tuple[int, ...]) -> str:

@@ -4,8 +4,10 @@ One of ``all``, ``random:50`` over all layers, ``random:12@0,10,20`` spread even
 joined by commas, any of ``5:0-19`` (layer:indices of the MLP's neurons: ``mlp.hook_mid`` where a
 model has one, SoLU before its LayerNorm, else ``mlp.hook_post``),
 ``blocks.5.mlp.hook_pre:0-9``, ``blocks.5.mlp.experts.3.hook_post:0-9`` (neurons of one expert of a
-mixture, zero where the router chose others), ``layer:5``, ``sae:FOLDER:0-99`` or
-``sae:FOLDER:all`` (a SAELens folder), ``dirs:FILE.safetensors`` with indices or without.
+mixture, zero where the router chose others), ``layer:5``, ``sae:FOLDER:0-99``,
+``sae:FOLDER:random:50`` or ``sae:FOLDER:all`` (a SAELens folder), ``dirs:FILE.safetensors`` with
+indices or without. ``sae:FOLDER@blocks.5.hook_resid_post:0-99`` says at which hook point an SAE or
+directions read, where their file does not, or in place of what it says.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from autointerp.core.one_line import shortened
 
 UNIT_FORMS = (
     "5:0-19,7:3 or blocks.5.mlp.hook_pre:0-9 or layer:5 or random:50 or random:12@0,10,20 or all "
-    "or sae:FOLDER:0-99 or dirs:FILE.safetensors"
+    "or sae:FOLDER:0-99 or sae:FOLDER:random:50 or dirs:FILE.safetensors"
 )
 MOST = 10**12
 """What every larger number is read as; no hook point has so many units."""
@@ -29,7 +31,8 @@ _ITEM = re.compile(
 )
 _LAYER = re.compile(r"layer:([0-9]{1,6})")
 _FILE = re.compile(
-    r"(?P<kind>sae|dirs):(?P<path>.+?)(?::(?:(?P<low>[0-9]+)(?:-(?P<high>[0-9]+))?|(?P<all>all)))?",
+    r"(?P<kind>sae|dirs):(?P<path>.+?)(?:@(?P<hook>blocks\.[0-9]{1,6}\.[a-z0-9_.]+))?"
+    r"(?::(?:(?P<low>[0-9]+)(?:-(?P<high>[0-9]+))?|(?P<all>all)|(?P<random>random:[0-9]+)))?",
     re.DOTALL,
 )
 _RANDOM = re.compile(r"random:([0-9]+)(?:@([0-9]{1,6}(?:,[0-9]{1,6})*))?")
@@ -70,21 +73,6 @@ class HookItem:
 
 
 @dataclass(frozen=True, slots=True)
-class FileItem:
-    """Units of an encoder or of directions in a file."""
-
-    kind: Literal["sae", "dirs"]
-    path: str
-    """As it was written: ``~`` is not expanded."""
-    indices: IndexRange | Literal["all"] | None
-    """None where none were named, which means all directions, and is too vague for an SAE."""
-
-    def __str__(self) -> str:
-        which = "" if self.indices is None else f":{self.indices}"
-        return f"{self.kind}:{self.path}{which}"
-
-
-@dataclass(frozen=True, slots=True)
 class RandomItem:
     """Units drawn at random from all layers, or evenly from some."""
 
@@ -94,6 +82,27 @@ class RandomItem:
 
     def __str__(self) -> str:
         return f"random:{self.n}" + (f"@{','.join(self.layers)}" if self.layers else "")
+
+
+@dataclass(frozen=True, slots=True)
+class FileItem:
+    """Units of an encoder or of directions in a file."""
+
+    kind: Literal["sae", "dirs"]
+    path: str
+    """As it was written: ``~`` is not expanded."""
+    indices: IndexRange | RandomItem | Literal["all"] | None
+    """None where none were named, which means all directions, and is too vague for an SAE."""
+    hook: str | None = None
+    """The hook point that is read, where it was named; else the file says it."""
+
+    @property
+    def source(self) -> str:
+        """The file and the hook point, as they are written."""
+        return f"{self.kind}:{self.path}" + (f"@{self.hook}" if self.hook else "")
+
+    def __str__(self) -> str:
+        return self.source if self.indices is None else f"{self.source}:{self.indices}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +158,8 @@ def _item(item: str, spec: str) -> HookItem | FileItem:
         return HookItem(f"blocks.{int(layer[1])}.mlp.hook_post", None, usual=True)
     if file := _FILE.fullmatch(item):
         kind: Literal["sae", "dirs"] = "sae" if file["kind"] == "sae" else "dirs"
-        return FileItem(kind, file["path"], "all" if file["all"] else _indices(file, item))
+        chosen = _random(file["random"]) if file["random"] else _indices(file, item)
+        return FileItem(kind, file["path"], "all" if file["all"] else chosen, file["hook"])
     match = _ITEM.fullmatch(item)
     indices = _indices(match, item) if match else None
     if match is None or indices is None:

@@ -45,6 +45,8 @@ class LabelJob:
     """Folder for activations while units are labelled; memory where None."""
     limited: LimitedLlm | None = None
     """None where no budget is known, or units that it does not reach are to stay without label."""
+    notes: tuple[str, ...] = ()
+    """How its units are read, where a person should know."""
 
     @property
     def ids(self) -> tuple[UnitId, ...]:

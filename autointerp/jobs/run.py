@@ -24,6 +24,7 @@ from autointerp.evidence import SubjectProbe
 from autointerp.jobs.finished_labels import finished_targets
 from autointerp.jobs.label_job import LabelJob
 from autointerp.jobs.label_pass import LabelPass, RunParts
+from autointerp.jobs.outcome_notes import outcome_notes
 from autointerp.jobs.rules_first import label_by_rules
 from autointerp.jobs.run_totals import RunReport, RunStore, RunTotals, StoredLabels
 from autointerp.jobs.spending import Spending
@@ -63,7 +64,7 @@ class _Run:
         self._store = RunStore(
             store, progress.note, asks_llm=asks_llm, both_sides=job.spec.sides == "both"
         )
-        self._report = RunReport()
+        self._report = RunReport(notes=job.notes)
         self._stage = partial(timed, seconds=self._report.seconds_by_stage)
 
     def run(self, plan: CollectPlan) -> RunReport:
@@ -87,9 +88,15 @@ class _Run:
         outcomes = self._store.outcomes
         report.totals = RunTotals.of(outcomes[target] for target in targets if target in outcomes)
         report.n_left = len(targets) - report.totals.n_labels - len(self._store.newer)
+        self._tell(outcome_notes(outcomes.values(), job.spec, job.subject))
         if report.provenance is None:
             report.provenance = next((label.provenance for label in report.labels), None)
         return report
+
+    def _tell(self, notes: tuple[str, ...]) -> None:
+        self._report.notes += notes
+        for note in notes:
+            self._progress.note(note)
 
     def _label_what_is_left(self, plan: CollectPlan) -> list[Target]:
         """Every target of the job."""
@@ -159,8 +166,6 @@ class _Run:
             if model is not None:
                 self._report.usage, features = model.total_usage, model.features
                 self._report.asked_without = features.asked_without
-                self._report.notes = features.notes
-                for note in features.notes:
-                    self._progress.note(note)
+                self._tell(features.notes)
                 self._report.ledger = ledger_of(model)
                 await model.close()

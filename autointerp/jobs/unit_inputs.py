@@ -343,11 +343,14 @@ def _requests(windows: Mapping[Target, Sequence[int] | Ints]) -> dict[UnitKey, I
     return result
 
 
+NEVER_ACTIVE = "it never activates on the explain text; collect more tokens to be sure"
+
+
 def why_dead(reader: UnitReader, target: Target) -> str | None:
     """Why a side cannot be labelled; None where it can."""
     unit, side = target
     if reader.peak(unit, side) <= 0:
-        return "it never activates on the explain text; collect more tokens to be sure"
+        return NEVER_ACTIVE
     for split in (Split.EXPLAIN, Split.HELD_OUT):
         n_active = reader.n_active(unit, side, split)
         if n_active < _MIN_ACTIVE_WINDOWS:

@@ -9,10 +9,10 @@ from autointerp.subjects.hook_units import (
     all_neurons,
     neuron_layers,
     parse_units,
-    reading_notes,
     select_units,
 )
 from autointerp.subjects.model import SubjectModel
+from autointerp.subjects.reading_notes import reading_notes
 from autointerp.subjects.sae import SparseEncoder, load_sae
 from autointerp.subjects.sae_release import open_sae
 from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, load_subject

@@ -69,8 +69,10 @@ class Directions:
         return replace(self, vectors=vectors, bias=bias)
 
 
-def load_directions(file: Path) -> Directions:
+def load_directions(file: Path, *, hook: str | None = None) -> Directions:
     """The directions in a safetensors file: `directions`, perhaps `bias`, metadata `hook`.
+
+    A hook point that is given counts in place of the metadata.
 
     Raises:
         InputError: no such file, damaged, or of another content.
@@ -83,13 +85,16 @@ def load_directions(file: Path) -> Directions:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise InputError(f"{file} is not a complete safetensors file ({error}); {_HOW}") from error
-    if "hook" not in metadata:
-        msg = f"{file} does not say in its metadata at which hook point its directions lie; {_HOW}"
-        raise InputError(msg)
+    hook = hook or metadata.get("hook")
+    if hook is None:
+        raise InputError(
+            f"{file} does not say in its metadata at which hook point its directions lie; name it, "
+            f"dirs:{file}@blocks.5.hook_resid_post, or {_HOW}"
+        )
     _check(file, tensors)
     vectors = tensors["directions"].to(torch.float32)
     bias = tensors.get("bias", torch.zeros(len(vectors))).to(torch.float32)
-    return _directions(f"dirs_{slug(file.with_suffix(''))}", metadata["hook"], vectors, bias)
+    return _directions(f"dirs_{slug(file.with_suffix(''))}", hook, vectors, bias)
 
 
 def random_directions(hook: str, d: int, n: int, seed: int) -> Directions:

@@ -111,56 +111,49 @@ def parse_units(
         return _random(parsed.random, spec.strip(), subject, seed, kind)
     result: dict[str, set[int]] = {}
     for item in parsed.items:
-        hook, indices = _units_of(item, subject, kind)
+        hook, indices = _units_of(item, subject, kind, seed)
         result.setdefault(hook, set()).update(indices)
     return _grouped(result)
 
 
-def reading_notes(
-    spec: str, subject: SubjectModel, kind: str, units: Iterable[HookUnits]
-) -> tuple[str, ...]:
-    """How units are read where something else could be meant, a sentence each."""
-    encoders = [subject.encoders[u.hook] for u in units if u.hook in subject.encoders]
-    bare = [encoder.name for encoder in encoders if encoder.without_bos]
-    notes = [_usual_neurons_note(spec, subject, kind)]
-    if bare and subject.tokenizer.bos_id is not None:
-        notes.append(
-            f"latents of {', '.join(bare)} are read without BOS, as their cfg.json asks "
-            "(prepend_bos false)"
-        )
-    return tuple(note for note in notes if note is not None)
-
-
-def _usual_neurons_note(spec: str, subject: SubjectModel, kind: str) -> str | None:
-    if subject.neuron_kind == "hook_post" or not parse_unit_spec(spec).usual:
-        return None
-    where = "before" if kind == "hook_mid" else "behind"
-    other = "hook_post" if kind == "hook_mid" else "hook_mid"
-    return (
-        f"units {spec}: neurons of {subject.name} are read at mlp.{kind}, {where} the extra "
-        f"LayerNorm of its MLP; blocks.0.mlp.{other}:0-9 names those on the other side of it"
-    )
-
-
-def _units_of(item: HookItem | FileItem, subject: SubjectModel, kind: str) -> tuple[str, range]:
+def _units_of(
+    item: HookItem | FileItem, subject: SubjectModel, kind: str, seed: int
+) -> tuple[str, Iterable[int]]:
     if isinstance(item, HookItem):
         hook = item.hook.replace("hook_post", kind) if item.usual else item.hook
         n_units = subject.width(hook)
     else:
-        path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
-        encoder: Encoder = open_sae(item.path) if item.kind == "sae" else load_directions(path)
+        encoder = _opened(item)
         if item.indices is None and item.kind == "sae":
             raise InputError(
                 f"units '{item}': {encoder.n_units} latents are many; write {item}:0-99 for some "
-                f"of them or {item}:all"
+                f"of them, {item}:random:50 or {item}:all"
             )
         hook, n_units = subject.attach(encoder), encoder.n_units
+        if isinstance(item.indices, RandomItem):
+            return hook, _drawn(item, item.indices.n, encoder, seed)
     if item.indices is None or item.indices == "all":
         return hook, range(n_units)
     if item.indices.high >= n_units:
         msg = f"units '{item}': {hook} of {subject.name} has the units 0 to {n_units - 1}"
         raise InputError(msg)
     return hook, range(item.indices.low, item.indices.high + 1)
+
+
+def _opened(item: FileItem) -> Encoder:
+    if item.kind == "sae":
+        return open_sae(item.path, hook=item.hook)
+    path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
+    return load_directions(path, hook=item.hook)
+
+
+def _drawn(item: FileItem, n: int, encoder: Encoder, seed: int) -> list[int]:
+    """So many units of an encoder; which ones depends on it and the seed, not on its path."""
+    if n > encoder.n_units:
+        msg = f"units '{item}': {n} asked for, but there are only {encoder.n_units}"
+        raise InputError(msg)
+    generator = random.Random(derive_seed(seed, "random units", encoder.digest))
+    return generator.sample(range(encoder.n_units), n)
 
 
 def _random(

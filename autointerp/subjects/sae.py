@@ -169,12 +169,13 @@ _OF_KIND = {
 }
 
 
-def load_sae(folder: Path) -> SparseEncoder:
+def load_sae(folder: Path, *, hook: str | None = None) -> SparseEncoder:
     """An SAE or transcoder in a SAELens folder, its encoder in float32 on the CPU.
 
     Standard, top-k, jump-ReLU and gated SAEs, and transcoders (jump-ReLU and skip too), in the
     layout of `cfg.json` and `sae_weights.safetensors`. A latent whose pre-activation is equal to
-    its jump-ReLU threshold is silent; latents that tie for the k-th place are all active.
+    its jump-ReLU threshold is silent; latents that tie for the k-th place are all active. A hook
+    point that is given is read in place of what cfg.json says.
 
     Raises:
         InputError: not such a folder, pickled weights alone, an architecture or setting that is
@@ -183,7 +184,7 @@ def load_sae(folder: Path) -> SparseEncoder:
     folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
         raise InputError(f"{folder} is not an SAE folder; name one with cfg.json and {_WEIGHTS}")
-    config = read_sae_config(folder)
+    config = read_sae_config(folder, hook=hook)
     tensors = _load_tensors(_weights_file(folder), config)
     kind = "transcoder" if config.transcoder else "sae"
     deciding = {name: tensor for name, tensor in tensors.items() if name != "W_dec"}

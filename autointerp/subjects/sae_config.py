@@ -50,6 +50,9 @@ _NOT_SUPPORTED = {
 }
 
 
+_TOLD_ONLY = {"hook_name_out", "model_name", "context_size", "stated_hook"}
+
+
 class SaeConfig(BaseModel):
     """What decides the latents; keys that serve training alone are passed over."""
 
@@ -71,6 +74,12 @@ class SaeConfig(BaseModel):
     rescale_acts_by_decoder_norm: bool = False
     prepend_bos: bool | None = None
     """Whether it was trained on text with BOS in front; None where that is not said."""
+    model_name: str | None = None
+    """The model that it was trained on, where that is said."""
+    context_size: int | None = None
+    """Tokens of the contexts that it was trained on, BOS among them."""
+    stated_hook: str | None = None
+    """The hook point that its cfg.json names, where another is read."""
 
     @property
     def without_bos(self) -> bool:
@@ -80,8 +89,8 @@ class SaeConfig(BaseModel):
     @property
     def settings(self) -> dict[str, Any]:
         """What goes into the encoder's digest: BOS only where the model's own use is not meant."""
-        left_out = {"hook_name_out"} | (set() if self.without_bos else {"prepend_bos"})
-        return self.model_dump(mode="json", exclude=left_out)
+        kept = set() if self.without_bos else {"prepend_bos"}
+        return self.model_dump(mode="json", exclude=_TOLD_ONLY | kept)
 
     @property
     def transcoder(self) -> bool:
@@ -101,8 +110,8 @@ def _text(path: Path) -> bytes:
     return data
 
 
-def read_sae_config(folder: Path) -> SaeConfig:
-    """What the cfg.json of a folder says.
+def read_sae_config(folder: Path, *, hook: str | None = None) -> SaeConfig:
+    """What the cfg.json of a folder says; a hook point that is given counts in its place.
 
     Raises:
         InputError: there is none, it is damaged, or it asks for what is not done here exactly.
@@ -119,12 +128,20 @@ def read_sae_config(folder: Path) -> SaeConfig:
     if not isinstance(written, dict):
         raise InputError(f"{path} does not hold a JSON object; download the SAE again")
     flat = _flat(written)
+    if hook is not None:
+        stated = flat.get("hook_name")
+        flat |= {"hook_name": hook, "stated_hook": None if stated == hook else _named(stated)}
     _refuse(path, flat)
     try:
         config = SaeConfig.model_validate(flat)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
+        if where == "hook_name" and where not in flat:
+            raise InputError(
+                f"{path} does not say at which hook point the SAE reads; name it behind the "
+                f"folder: {folder}@blocks.5.hook_resid_post"
+            ) from error
         if where not in flat:
             layout = "a SAELens folder has it; SAEs of other libraries are not read"
             raise InputError(f"{path} does not say its {where}; {layout}") from error
@@ -190,7 +207,16 @@ def _flat(written: dict[str, Any]) -> dict[str, Any]:
         flat["hook_name"] = f"blocks.{int(match[1])}.hook_resid_post"
     if flat.get("reshape_activations") is None:
         flat.pop("reshape_activations", None)
+    # These are told and decide nothing, so no value of theirs is refused.
+    size = flat.get("context_size")
+    flat["context_size"] = size if type(size) is int and size > 0 else None
+    flat["model_name"] = _named(flat.get("model_name"))
+    flat.pop("stated_hook", None)
     return flat
+
+
+def _named(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _mapping(value: object) -> dict[str, Any]:

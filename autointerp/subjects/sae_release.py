@@ -25,8 +25,10 @@ _LAYOUT = (
 )
 
 
-def open_sae(name: str) -> SparseEncoder:
+def open_sae(name: str, *, hook: str | None = None) -> SparseEncoder:
     """The encoder in a folder, or of a release as ``RELEASE/ID``; a folder that exists is meant.
+
+    A hook point that is given is read in place of what its cfg.json says.
 
     Raises:
         InputError: neither; or what is there cannot be read here exactly.
@@ -34,7 +36,7 @@ def open_sae(name: str) -> SparseEncoder:
     folder = Path(os.path.expanduser(name))  # a home folder of nobody stays as it is
     release = _RELEASE.fullmatch(name.strip())
     if folder.exists() or name.startswith((".", "/", "~")):
-        return load_sae(folder)
+        return load_sae(folder, hook=hook)
     if is_cross_layer(name):
         refuse_cross_layer(name)
     if release is None:
@@ -43,7 +45,7 @@ def open_sae(name: str) -> SparseEncoder:
     if library is None:
         how = "or install sae-lens (`pip install sae-lens`) to name a release as RELEASE/ID"
         raise InputError(f"{_no_folder(name)}, {how}")
-    return _fetched(library, release["release"], release["id"])
+    return _fetched(library, release["release"], release["id"], hook)
 
 
 def _no_folder(name: str) -> str:
@@ -60,7 +62,7 @@ def _sae_lens() -> Any:
     return library if hasattr(library, "SAE") else None
 
 
-def _fetched(library: Any, release: str, sae_id: str) -> SparseEncoder:
+def _fetched(library: Any, release: str, sae_id: str, hook: str | None) -> SparseEncoder:
     # Where a file that is mapped cannot be removed, it stays.
     with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         # The folder's name becomes that of the latents' hook point.
@@ -80,4 +82,4 @@ def _fetched(library: Any, release: str, sae_id: str) -> SparseEncoder:
             why = " ".join(str(error).split())[:300] or type(error).__name__
             msg = f"sae-lens cannot load {sae_id} of the release {release}: {why}; {_LAYOUT}"
             raise InputError(msg) from error
-        return load_sae(folder)
+        return load_sae(folder, hook=hook)

@@ -88,7 +88,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
         )
         kind = neuron_kind_of(out, subject)
         units = parse_units(job.units, subject, seed=job.seed, kind=kind)
-        for note in reading_notes(job.units, subject, kind, units):
+        for note in reading_notes(job.units, subject, kind, units, n_ctx=job.corpus.n_ctx):
             progress.note(note)
         corpus = load_job_corpus(job.corpus, subject, progress)
         if token_tables is None and path.exists():

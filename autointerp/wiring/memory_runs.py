@@ -96,7 +96,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
     kind = neuron_kind_of(Path(collected), subject) if collected else subject.neuron_kind
-    parsed = units_of(spec, subject, kind, progress)
+    parsed, notes = units_of(spec, subject, kind, progress, n_ctx=corpus.n_ctx)
     summary = None
     if collected is not None:
         summary = collected_summary(Path(collected), subject, corpus, parsed, spec.collect)
@@ -105,6 +105,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         subject=subject,
         corpus=corpus,
         units=parsed,
+        notes=notes,
         open_llm=(lambda: given)
         if given is not None
         else opened_if_needed(spec, partial(open_llm, spec, known, progress=progress)),

@@ -137,10 +137,14 @@ def _loaded(job: JobSpec, settings: Settings, progress: Progress, *, folder: Pat
     subject = load_subject(
         job.subject, dtype=job.dtype, device=settings.device, cache_dir=settings.cache_dir
     )
+    units, notes = units_of(
+        job, subject, neuron_kind_of(folder, subject), progress, n_ctx=job.corpus.n_ctx
+    )
     return LabelJob(
         spec=job,
         subject=subject,
-        units=units_of(job, subject, neuron_kind_of(folder, subject), progress),
+        units=units,
+        notes=notes,
         corpus=load_job_corpus(job.corpus, subject, progress),
         open_llm=lambda: None,
         build_tools=tools_builder(job, settings),
@@ -202,14 +206,15 @@ def _add_costs_and_write(run: RunFolder, report: RunReport, progress: Progress) 
 
 
 def units_of(
-    job: JobSpec, subject: SubjectModel, kind: str, progress: Progress
-) -> tuple[HookUnits, ...]:
-    """The units of a job, after notes of how they are read."""
+    job: JobSpec, subject: SubjectModel, kind: str, progress: Progress, *, n_ctx: int
+) -> tuple[tuple[HookUnits, ...], tuple[str, ...]]:
+    """The units of a job, read in windows of `n_ctx` tokens, and notes of how, which are told."""
     units = parse_units(job.units, subject, seed=job.seed, kind=kind)
-    for note in reading_notes(job.units, subject, kind, units):
+    notes = reading_notes(job.units, subject, kind, units, n_ctx=n_ctx)
+    for note in notes:
         progress.note(note)
     check_n_units(job, sum(len(u.indices) for u in units))
-    return units
+    return units, notes
 
 
 def opened_if_needed(

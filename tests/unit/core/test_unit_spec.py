@@ -43,7 +43,9 @@ ITEMS = st.one_of(
         "{}:{}{}".format,
         st.sampled_from(["sae", "dirs"]),
         PATHS,
-        st.sampled_from(["", ":0", ":0-9", ":all"]),
+        st.sampled_from(
+            ["", ":0", ":0-9", ":all", ":random:5", "@blocks.1.mlp.hook_pre", f"@{POST}:0-9"]
+        ),
     ),
 )
 NOISE = st.sampled_from(
@@ -108,10 +110,26 @@ def refusal(rules: SubmissionPolicy, units: str) -> str:
                 )
             ),
         ),
+        (
+            f"sae:/a@{POST}:0-9,sae:b@c:random:50,sae:/d@{POST}",
+            UnitSpec(
+                (
+                    FileItem("sae", "/a", IndexRange(0, 9), POST),
+                    FileItem("sae", "b@c", RandomItem(50)),
+                    FileItem("sae", "/d", None, POST),
+                )
+            ),
+        ),
     ],
 )
 def test_a_specification_is_read_as_it_is_documented(text: str, expected: UnitSpec) -> None:
     assert parse_unit_spec(text) == expected
+
+
+@pytest.mark.parametrize("text", ["sae:/a:random:0", "sae:/a:random:0,5:1"])
+def test_a_draw_of_no_latents_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="random:50"):
+        parse_unit_spec(text)
 
 
 @given(SPECS)
@@ -124,6 +142,7 @@ def test_what_is_written_back_means_the_same(text: str) -> None:
 
 @given(SPECS)
 @example("dirs:/etc/x,dirs:/data/a:0")
+@example(f"sae:/etc/x@{POST}:0")
 def test_the_paths_of_a_specification_are_those_that_the_allow_list_checks(text: str) -> None:
     spec, rules = parsed(text), SubmissionPolicy(folders=DATA)
     if spec is None:
@@ -137,6 +156,7 @@ def test_the_paths_of_a_specification_are_those_that_the_allow_list_checks(text:
 
 @given(SPECS)
 @example("sae:/etc:0,dirs:/etc/hosts:1")
+@example(f"sae:/etc@{POST}:random:2")
 def test_no_file_is_opened_but_those_that_the_specification_names(text: str) -> None:
     spec = parsed(text)
     named = [os.path.abspath(os.path.expanduser(path)) for path in spec.paths] if spec else []

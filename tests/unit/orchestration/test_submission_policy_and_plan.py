@@ -81,6 +81,19 @@ def test_files_below_an_allowed_folder_may_be_named_and_links_out_of_it_may_not(
             rules.check(spec(corpus=CorpusConfig(corpus=f"{inside}/{name}")), Budget())
 
 
+def test_a_field_behind_a_path_hides_neither_a_link_nor_a_folder(tmp_path: Path) -> None:
+    inside = tmp_path / "texts"
+    inside.mkdir()
+    (inside / "a.jsonl").write_text('{"body": "x"}')
+    (inside / "link.jsonl").symlink_to("/etc/hostname")
+    rules = SubmissionPolicy(folders=(inside,))
+    for name in (f"{inside}/a.jsonl:body", f"{inside}:train:body", f"{inside}/later.jsonl:body"):
+        rules.check(spec(corpus=CorpusConfig(corpus=name)), Budget())
+    for name in (f"{inside}/link.jsonl:body", f"{tmp_path}:texts", f"{tmp_path}/other:body"):
+        with pytest.raises(InputError, match="this server may not read the corpus"):
+            rules.check(spec(corpus=CorpusConfig(corpus=name)), Budget())
+
+
 def test_batches_and_price_tables_are_for_the_command_line() -> None:
     with pytest.raises(InputError, match="batch and prices are for the command line"):
         SubmissionPolicy().check(spec(), Budget(batch=True))

@@ -25,7 +25,7 @@ def metadata(**changes: Any) -> dict[str, Any]:
         ("standard", {"activation_fn": "tanh-relu"}, "activation_fn 'tanh-relu' is not supported"),
         ("standard", {"d_in": 0}, "d_in is 0 .*greater than 0"),
         ("standard", {"d_sae": "many"}, "d_sae is 'many'"),
-        ("standard", {"metadata": {}}, "does not say its hook_name; a SAELens folder has"),
+        ("standard", {"metadata": {}}, "does not say at which hook point the SAE reads; name"),
         (
             "standard",
             metadata(hook_name="model.layers.3.mlp"),
