@@ -40,7 +40,11 @@ _KINDS: dict[str, Callable[..., DocumentFile]] = {
     ".arrow": ArrowFile,
     ".feather": ArrowFile,
 }
-_LOOKS = {JsonLinesFile: look_at_lines, ParquetFile: look_at_parquet, ArrowFile: look_at_arrow}
+_LOOKS: dict[object, Callable[[Path, str], None]] = {
+    JsonLinesFile: look_at_lines,
+    ParquetFile: look_at_parquet,
+    ArrowFile: look_at_arrow,
+}
 _OTHER_NAMES = {".jsonlines": ".jsonl", ".ndjson": ".jsonl"}
 
 

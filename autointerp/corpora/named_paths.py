@@ -29,7 +29,8 @@ def named_path(name: str) -> NamedPath | None:
 
     At most two parts may stand behind it: ``texts.jsonl:body``, ``saved:train:body``.
     """
-    head, parts = name, ()
+    head: str = name
+    parts: tuple[str, ...] = ()
     while not os.path.lexists(path := os.path.expanduser(head)):
         head, _, part = head.rpartition(":")
         if not head or not _PART.fullmatch(part) or len(parts) == _MOST_PARTS:

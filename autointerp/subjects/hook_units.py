@@ -121,7 +121,7 @@ def _units_of(
 ) -> tuple[str, Iterable[int]]:
     if isinstance(item, HookItem):
         hook = item.hook.replace("hook_post", kind) if item.usual else item.hook
-        n_units = subject.width(hook)
+        n_units, asked = subject.width(hook), item.indices
     else:
         encoder = _opened(item)
         if item.indices is None and item.kind == "sae":
@@ -132,12 +132,13 @@ def _units_of(
         hook, n_units = subject.attach(encoder), encoder.n_units
         if isinstance(item.indices, RandomItem):
             return hook, _drawn(item, item.indices.n, encoder, seed)
-    if item.indices is None or item.indices == "all":
+        asked = None if item.indices == "all" else item.indices
+    if asked is None:
         return hook, range(n_units)
-    if item.indices.high >= n_units:
+    if asked.high >= n_units:
         msg = f"units '{item}': {hook} of {subject.name} has the units 0 to {n_units - 1}"
         raise InputError(msg)
-    return hook, range(item.indices.low, item.indices.high + 1)
+    return hook, range(asked.low, asked.high + 1)
 
 
 def _opened(item: FileItem) -> Encoder:
