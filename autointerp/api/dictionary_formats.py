@@ -190,16 +190,16 @@ def _safe(model: str) -> str:
 
 FORMATS: dict[str, Format] = {
     "parquet": Format(
-        "application/vnd.apache.parquet", ".parquet", f"2, pyarrow {pa.__version__}", _write_parquet
+        "application/vnd.apache.parquet", ".parquet", f"3, pyarrow {pa.__version__}", _write_parquet
     ),
-    "jsonl": Format("application/x-ndjson", ".jsonl", "2", _write_jsonl),
+    "jsonl": Format("application/x-ndjson", ".jsonl", "3", _write_jsonl),
     "neuronpedia": Format(
-        "application/x-tar", ".neuronpedia.tar", "5", _write_neuronpedia, reads_store=True
+        "application/x-tar", ".neuronpedia.tar", "6", _write_neuronpedia, reads_store=True
     ),
     "archive": Format(
         "application/zip",
         ".zip",
-        f"2, pyarrow {pa.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
+        f"3, pyarrow {pa.__version__}, zlib {zlib.ZLIB_RUNTIME_VERSION}",
         _write_archive,
         reads_store=True,
     ),

@@ -12,7 +12,7 @@ from functools import partial
 from autointerp.api.problems import Problem
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import AutointerpError, InputError, StorageError
-from autointerp.dictionary.rows import COLUMNS
+from autointerp.dictionary.rows import COLUMNS, current_row
 from autointerp.store.labels import LabelStore, LabelStores
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
@@ -63,7 +63,12 @@ class LabelIndexes:
         store = self.store(model)
         with self._lock:
             if model not in self._indexes:
-                self._indexes[model] = LabelIndex(store, max_age_s=self._refresh_s, columns=COLUMNS)
+                self._indexes[model] = LabelIndex(
+                    store,
+                    max_age_s=self._refresh_s,
+                    n_columns=len(COLUMNS),
+                    current=current_row,
+                )
             return self._indexes[model]
 
     async def fresh(self, model: str) -> LabelIndex:

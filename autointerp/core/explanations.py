@@ -178,6 +178,9 @@ class LabelSummary:
     stats: NeuronStats
     corpus: str
     """Name of the corpus that was read."""
+    promoted: tuple[tuple[str, float], ...] = ()
+    """(token, value), strongest first; empty where the label does not have the values."""
+    suppressed: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +218,11 @@ class Label:
     needs: Annotated[tuple[str, ...], later_fields.LATER] = ()
     """What the unit needs before its peak, by its exemplars cut and edited; one sentence each,
     ``needs ' Anglo' before '-'``."""
+    promoted_values: Annotated[tuple[float, ...], later_fields.LATER] = ()
+    """What a unit of activation of the side adds to the logit of each of `promoted`, against the
+    mean over the vocabulary, at a final norm's divisor of 1. Empty in labels of before it."""
+    suppressed_values: Annotated[tuple[float, ...], later_fields.LATER] = ()
+    """The same of each of `suppressed`; below zero."""
 
     def __post_init__(self) -> None:
         if (self.status is LabelStatus.OK) != (self.reason is None):
@@ -273,6 +281,9 @@ class Label:
             ),
             stats=self.stats,
             corpus=self.provenance.corpus,
+            # Labels of before the values were kept have tokens alone.
+            promoted=tuple(zip(self.promoted, self.promoted_values, strict=False)),
+            suppressed=tuple(zip(self.suppressed, self.suppressed_values, strict=False)),
         )
 
 

@@ -20,7 +20,7 @@ from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.json_text import parse_json
 from autointerp.dictionary.manifest import Manifest
 from autointerp.dictionary.read import Dictionary, open_dictionary
-from autointerp.dictionary.rows import Row
+from autointerp.dictionary.rows import OLD_NAMES, Row
 from autointerp.store.label_records import LabelRecords
 
 Key = tuple[str, int, Side]
@@ -28,7 +28,7 @@ Key = tuple[str, int, Side]
 
 _LINE = 1 << 24
 _ROWS = 1_000
-_NEEDED = ("hook", "index", "polarity", "status", "description", "typeName", "score")
+_NEEDED = ("hook", "index", "polarity", "status", "description", "explainer", "score")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,8 @@ def _inputs(manifest: Manifest) -> dict[str, object]:
 
 def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, RatedLabel]:
     result: dict[Key, RatedLabel] = {}
-    for number, row in enumerate(rows, 1):
+    for number, given in enumerate(rows, 1):
+        row = {OLD_NAMES.get(name, name): value for name, value in given.items()}
         rated = _rated(row, f"row {number} of {path}")
         key = rated.unit.hook, rated.unit.index, rated.side
         if key in result:
@@ -180,11 +181,11 @@ def _rated(row: Row, where: str) -> RatedLabel:
         high=_number(row, "llm_score_high", where),
     )
     return RatedLabel(
-        unit=UnitId(_text(row, "modelId") or "unknown", hook, index),
+        unit=UnitId(_text(row, "model_id") or "unknown", hook, index),
         side=side,
         text=_text(row, "description"),
-        explainer=_text(row, "typeName"),
-        model=_text(row, "explanationModelName"),
+        explainer=_text(row, "explainer"),
+        model=_text(row, "explanation_model_name"),
         prompt=None,
         status=str(row["status"]),
         scorer=_text(row, "scorer"),

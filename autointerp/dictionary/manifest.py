@@ -24,7 +24,8 @@ PARQUET = "labels.parquet"
 JSONL = "labels.jsonl.gz"
 AGAIN = "write or download the dictionary again"
 """What to do about damage."""
-SCHEMA: Final = 1
+SCHEMA: Final = 2
+"""Of 1 are dictionaries whose tables have other names and strings for layer and index."""
 _READ = {"job": "job_fields", "job_fields": ""}
 _STORED = {"job_fields": "job"}
 
@@ -66,7 +67,7 @@ class Seeds:
 class Manifest:
     """The content of ``manifest.json``."""
 
-    schema_version: Literal[1]
+    schema_version: Literal[1, 2]
     package_version: str
     created: str | None
     """ISO 8601 with its offset; None where it was downloaded from a server."""

@@ -42,10 +42,6 @@ _NOT_MEASURED: dict[str, tuple[()]] = dict.fromkeys(
         "correlated_neurons_l1",
         "correlated_neurons_pearson",
         "decoder_weights_dist",
-        "neg_str",
-        "neg_values",
-        "pos_str",
-        "pos_values",
         "topkCosSimIndices",
         "topkCosSimValues",
         "vector",
@@ -111,7 +107,7 @@ def unit_lines(
     result = [(label, records_of(label.unit, label.side)) for label in labels]
     pairs = [(label, records) for label, records in result if records is not None]
     return UnitLines(
-        features=(_feature(labels[0].unit, labels[0].stats),),
+        features=(_feature(labels[0]),),
         activations=tuple(_activations(pairs, corpus)),
         explanations=tuple(
             _explanation(label, place)
@@ -186,7 +182,8 @@ def _id(*parts: object) -> str:
     return hashlib.sha256("\x1f".join(map(str, parts)).encode()).hexdigest()[:24]
 
 
-def _feature(unit: UnitId, stats: NeuronStats) -> Line:
+def _feature(label: LabelSummary) -> Line:
+    unit, stats = label.unit, label.stats
     return {
         **_key(unit),
         "creatorId": None,
@@ -196,9 +193,23 @@ def _feature(unit: UnitId, stats: NeuronStats) -> Line:
         "freq_hist_data_bar_heights": stats.histogram,
         "freq_hist_data_bar_values": _bin_middles(stats),
         **_NOT_MEASURED,
+        **_logits(label),
         "vectorLabel": None,
         "hookName": unit.hook,
         "hasVector": False,
+    }
+
+
+def _logits(label: LabelSummary) -> Line:
+    """Tokens by what a unit of activation above zero adds, whichever side is labelled."""
+    up, down, sign = label.promoted, label.suppressed, 1
+    if label.side is Side.NEGATIVE:
+        up, down, sign = down, up, -1
+    return {
+        "pos_str": [token for token, _ in up],
+        "pos_values": [sign * value for _, value in up],
+        "neg_str": [token for token, _ in down],
+        "neg_values": [sign * value for _, value in down],
     }
 
 

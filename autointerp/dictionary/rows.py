@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pyarrow as pa
 
 from autointerp.core.explanations import Label
@@ -10,7 +13,7 @@ from autointerp.core.scores import Score
 from autointerp.core.sense_types import MARGINS, survivors
 from autointerp.store.codec import plain_json
 
-Row = dict[str, str | int | float | list[str] | None]
+Row = dict[str, str | int | float | list[str] | list[float] | None]
 
 SCORER_COLUMNS = {
     "detection": ("detection", "balanced_accuracy"),
@@ -18,16 +21,17 @@ SCORER_COLUMNS = {
 }
 """Columns that hold a scorer's headline: the scorer and its score."""
 
-_STRINGS = pa.list_(pa.string())
+_STRINGS, _NUMBERS = pa.list_(pa.string()), pa.list_(pa.float64())
 ROW_SCHEMA = pa.schema(
     [
-        ("modelId", pa.string()),
-        ("layer", pa.string()),
-        ("index", pa.string()),
+        ("model_id", pa.string()),
+        ("layer", pa.int64()),
+        ("index", pa.int64()),
         ("hook", pa.string()),
         ("description", pa.string()),
-        ("typeName", pa.string()),
-        ("explanationModelName", pa.string()),
+        ("explanation", pa.string()),
+        ("explainer", pa.string()),
+        ("explanation_model_name", pa.string()),
         ("status", pa.string()),
         ("status_reason", pa.string()),
         ("polarity", pa.string()),
@@ -45,7 +49,9 @@ ROW_SCHEMA = pa.schema(
         ("density", pa.float64()),
         ("top_tokens", _STRINGS),
         ("promoted_tokens", _STRINGS),
+        ("promoted_values", _NUMBERS),
         ("suppressed_tokens", _STRINGS),
+        ("suppressed_values", _NUMBERS),
         ("llm_description", pa.string()),
         ("llm_score", pa.float64()),
         ("llm_score_low", pa.float64()),
@@ -59,6 +65,7 @@ ROW_SCHEMA = pa.schema(
         ("mass_explained", pa.float64()),
         ("survived", pa.float64()),
         ("n_receipts", pa.int64()),
+        ("corpus", pa.string()),
         ("unit", pa.string()),
         ("scorer", pa.string()),
         ("n_failed", pa.int64()),
@@ -72,15 +79,21 @@ ROW_SCHEMA = pa.schema(
     ]
 )
 COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
+OLD_NAMES = {
+    "modelId": "model_id",
+    "typeName": "explainer",
+    "explanationModelName": "explanation_model_name",
+}
+"""Columns of tables of schema 1, and rows of stores of that time, under their names of now."""
 
 
 def label_row(label: Label) -> Row:
     """The label's row; what is undefined or was not measured is None.
 
-    ``layer`` and ``index`` are strings, as Neuronpedia has them. ``score`` is the population
-    score of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials;
-    ``auprc``, ``f1`` and ``iou`` are of the tokens that reach a tenth of the peak, over all
-    held-out text; ``q_value``, the p-value adjusted for all labels of the dictionary, is left out.
+    ``explanation`` is the ``description`` under another name. ``score`` is the population score
+    of ``scorer``; ``n_heldout`` its judged windows and ``n_failed`` its failed trials; ``auprc``,
+    ``f1`` and ``iou`` are of the tokens that reach a tenth of the peak, over all held-out text;
+    ``q_value``, the p-value adjusted for all labels of the dictionary, is left out.
     """
     return {
         **_names(label),
@@ -96,6 +109,20 @@ def label_row(label: Label) -> Row:
     }
 
 
+def current_row(row: Mapping[str, Any]) -> Row:
+    """A row that this version or an earlier one wrote, as this one has it.
+
+    Raises:
+        ValueError: its layer or index is not a number.
+    """
+    known = {OLD_NAMES.get(name, name): value for name, value in row.items()}
+    for name in ("layer", "index"):
+        if isinstance(known.get(name), str):
+            known[name] = int(known[name])
+    known.setdefault("explanation", known.get("description"))
+    return dict.fromkeys(COLUMNS) | known
+
+
 def row_json(label: Label) -> str:
     """The row as JSON on one line, for stores that list labels."""
     return plain_json(label_row(label)).decode().rstrip("\n")
@@ -109,13 +136,14 @@ def chance_p(label: Label) -> float | None:
 def _names(label: Label) -> Row:
     explanation = label.explanation
     return {
-        "modelId": label.unit.subject,
-        "layer": str(label.unit.layer),
-        "index": str(label.unit.index),
+        "model_id": label.unit.subject,
+        "layer": label.unit.layer,
+        "index": label.unit.index,
         "hook": label.unit.hook,
         "description": explanation.text if explanation else None,
-        "typeName": explanation.explainer if explanation else None,
-        "explanationModelName": explanation.model if explanation else None,
+        "explanation": explanation.text if explanation else None,
+        "explainer": explanation.explainer if explanation else None,
+        "explanation_model_name": explanation.model if explanation else None,
         "status": label.status.value,
         "status_reason": label.reason,
         "polarity": label.side.value,
@@ -147,7 +175,9 @@ def _counts(label: Label) -> Row:
         "density": stats.density,
         "top_tokens": list(label.top_tokens),
         "promoted_tokens": list(label.promoted) or None,
+        "promoted_values": list(label.promoted_values) or None,
         "suppressed_tokens": list(label.suppressed) or None,
+        "suppressed_values": list(label.suppressed_values) or None,
     }
 
 
@@ -175,6 +205,7 @@ def _explanations(label: Label) -> Row:
 def _source(label: Label) -> Row:
     result = label.result(label.preferred) if label.preferred else None
     return {
+        "corpus": label.provenance.corpus,
         "unit": str(label.unit),
         "scorer": label.preferred,
         "n_failed": result.n_failed if result else None,

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,34 +14,37 @@ import pyarrow.parquet as pq
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
 from autointerp.dictionary.manifest import AGAIN
-from autointerp.dictionary.rows import COLUMNS, ROW_SCHEMA, Row
+from autointerp.dictionary.rows import OLD_NAMES, ROW_SCHEMA, Row, current_row
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _ROWS = 1_000
-_NEEDED = ("modelId", "layer", "index", "hook", "polarity", "unit")
+_NEEDED = ("model_id", "layer", "index", "hook", "polarity", "unit")
 """Columns by which labels are found."""
 
 
 def table_rows(path: Path) -> Iterator[Row]:
     """Every row, in the table's order; columns that it was written without are None.
 
+    A table of schema 1 has its columns under the names of now.
+
     Raises:
         StorageError: it is damaged, or not a table of labels.
     """
     with _table_errors(path), pq.ParquetFile(path) as file:
-        lacking = [name for name in _NEEDED if name not in file.schema_arrow.names]
+        names = {OLD_NAMES.get(name, name) for name in file.schema_arrow.names}
+        lacking = [name for name in _NEEDED if name not in names]
         if lacking:
             msg = f"{path} is not a table of labels: it has no column {lacking[0]}; {AGAIN}"
             raise StorageError(msg)
         for batch in file.iter_batches(batch_size=_ROWS):
             for row in batch.to_pylist():
-                yield dict.fromkeys(COLUMNS) | row
+                yield current_row(row)
 
 
 def table_frame(path: Path) -> pd.DataFrame:
-    """The table as a data frame.
+    """The table as a data frame, with the columns of now, whichever version wrote it.
 
     Raises:
         InputError: pandas is not installed.
@@ -53,11 +56,20 @@ def table_frame(path: Path) -> pd.DataFrame:
         msg = "a data frame needs pandas, which is not installed: run `pip install pandas`"
         raise InputError(msg) from error
     with _table_errors(path):
-        table = pq.read_table(path)
-        for field in ROW_SCHEMA:
-            if field.name not in table.schema.names:
-                table = table.append_column(field, pa.nulls(len(table), field.type))
-        return table.to_pandas()
+        return _with_columns_of_now(pq.read_table(path)).to_pandas()
+
+
+def _with_columns_of_now(table: pa.Table) -> pa.Table:
+    named = zip(table.schema.names, table.columns, strict=True)
+    there = {OLD_NAMES.get(name, name): column for name, column in named}
+    there.setdefault("explanation", there.get("description"))
+
+    def column(field: pa.Field) -> Any:
+        found = there.pop(field.name, None)
+        return pa.nulls(len(table), field.type) if found is None else found.cast(field.type)
+
+    ours = {field.name: column(field) for field in ROW_SCHEMA}
+    return pa.table(ours | there)
 
 
 @contextmanager

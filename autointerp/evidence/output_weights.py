@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -46,6 +46,15 @@ _AT_ONCE = 2**24
 TokenValues = tuple[tuple[str, float], ...]
 
 
+class SideEffects(NamedTuple):
+    """What one side of a unit does to the logits while it is active, strongest first."""
+
+    promoted: tuple[str, ...]
+    suppressed: tuple[str, ...]
+    promoted_values: tuple[float, ...]
+    suppressed_values: tuple[float, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class LogitEffect:
     """What one unit of activation does to the logits, along the direct path only.
@@ -60,11 +69,18 @@ class LogitEffect:
     suppressed: TokenValues
     """(token, value) of the tokens made less probable, smallest value first."""
 
-    def of(self, side: Side) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """(promoted, suppressed) tokens while that side of the unit is active."""
-        up = tuple(token for token, _ in self.promoted)
-        down = tuple(token for token, _ in self.suppressed)
-        return (up, down) if side is Side.POSITIVE else (down, up)
+    def of(self, side: Side) -> SideEffects:
+        """The same of one side, in four digits; a unit of the negative one is below zero."""
+        up, down, sign = self.promoted, self.suppressed, 1
+        if side is Side.NEGATIVE:
+            up, down, sign = down, up, -1
+        values = [tuple(sign * float(f"{v:.4g}") for _, v in pairs) for pairs in (up, down)]
+        return SideEffects(
+            promoted=tuple(token for token, _ in up),
+            suppressed=tuple(token for token, _ in down),
+            promoted_values=values[0],
+            suppressed_values=values[1],
+        )
 
 
 @dataclass(frozen=True, slots=True)

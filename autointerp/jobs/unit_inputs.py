@@ -49,7 +49,7 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split, TextTokenizer
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
-from autointerp.evidence import logit_effects
+from autointerp.evidence import SideEffects, logit_effects
 from autointerp.pipeline import JobVariants, UnitInput
 from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units
@@ -82,6 +82,9 @@ class UnitRecords:
     promoted: tuple[str, ...] = ()
     """Tokens that the side makes more probable, strongest first."""
     suppressed: tuple[str, ...] = ()
+    promoted_values: tuple[float, ...] = ()
+    """What the side adds to the logit of each, as in `Label`."""
+    suppressed_values: tuple[float, ...] = ()
     dead: str | None = None
     """Why it cannot be labelled; None where it can."""
 
@@ -108,6 +111,8 @@ class UnitRecords:
             negatives=self.negatives,
             promoted=self.promoted,
             suppressed=self.suppressed,
+            promoted_values=self.promoted_values,
+            suppressed_values=self.suppressed_values,
             probe=probe,
         )
 
@@ -192,8 +197,7 @@ class RecordsReader:
                 token_means=self._reader.token_means(target.unit, target.side),
                 stats=self._reader.stats(target.unit, target.side),
                 negatives=negatives.get(target, ()),
-                promoted=effects[target][0],
-                suppressed=effects[target][1],
+                **effects[target]._asdict(),
                 dead=why_dead(self._reader, target),
             )
             for target in targets
@@ -303,14 +307,12 @@ class RecordsReader:
             result[target] = sampled_records(silent, target.unit, read, self._corpus, self._subject)
         return result
 
-    def _token_effects(
-        self, targets: Sequence[Target]
-    ) -> dict[Target, tuple[tuple[str, ...], tuple[str, ...]]]:
-        """Tokens that each side promotes and suppresses; none where the weights do not tell."""
+    def _token_effects(self, targets: Sequence[Target]) -> dict[Target, SideEffects]:
+        """What each side promotes and suppresses; nothing where the weights do not tell."""
         try:
             effects = logit_effects(self._subject, select_units(unit for unit, _ in targets))
         except InputError:
-            return dict.fromkeys(targets, ((), ()))
+            return dict.fromkeys(targets, SideEffects((), (), (), ()))
         by_unit = {effect.unit: effect for effect in effects}
         return {target: by_unit[target.unit].of(target.side) for target in targets}
 

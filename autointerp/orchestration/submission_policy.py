@@ -74,7 +74,11 @@ class SubmissionPolicy:
             known = (
                 f"one of {', '.join(self.corpora)}" if kind == "corpus" else "units of the model"
             )
-            raise InputError(f"this server may not read the {kind} {shortened(name)}; name {known}")
+            folders = ", ".join(map(str, self.folders)) or "none"
+            raise InputError(
+                f"this server may not read the {kind} {shortened(name)}; name {known}, or have "
+                f"its folder put into AUTOINTERP_FOLDERS of the server, which has {folders}"
+            )
 
     def _is_inside(self, name: str) -> bool:
         """Whether an absolute path, links followed, lies in one of the folders."""

@@ -71,6 +71,9 @@ class UnitInput:
     promoted: tuple[str, ...] = ()
     """Tokens that the side makes more probable, strongest first."""
     suppressed: tuple[str, ...] = ()
+    promoted_values: tuple[float, ...] = ()
+    """What the side adds to the logit of each, as in `Label`."""
+    suppressed_values: tuple[float, ...] = ()
     probe: UnitProbe | None = None
     """Runs texts through the subject model, where it is at hand."""
 

@@ -223,6 +223,8 @@ def _label(  # noqa: PLR0913 - the parts of a label
         failures=selection.failures,
         promoted=inputs.promoted,
         suppressed=inputs.suppressed,
+        promoted_values=inputs.promoted_values,
+        suppressed_values=inputs.suppressed_values,
         llm=_named(llm),
         rules=_named(rules),
         sense_scores=senses,

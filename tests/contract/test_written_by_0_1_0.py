@@ -21,7 +21,8 @@ from autointerp.activations.summary_file import open_summary
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.files import gunzip
 from autointerp.core.job_state import JobState
-from autointerp.dictionary import open_dictionary, row_json
+from autointerp.dictionary import COLUMNS, open_dictionary, row_json
+from autointerp.dictionary.rows import current_row
 from autointerp.orchestration.schedule import reconcile
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.codec import LABELS, SETS
@@ -140,7 +141,7 @@ def test_the_dictionary_of_a_run_opens(folder: Path) -> None:
     assert dictionary.manifest.counts.labels == 2
     assert list(dictionary.labels()) == list(FolderLabelStore(folder / "run").labels())
     rows = list(dictionary.rows())
-    assert [row["index"] for row in rows] == ["0", "1"]
+    assert [row["index"] for row in rows] == [0, 1]
     for label in dictionary.labels():
         records = dictionary.records(label.unit, label.side)
         assert records is not None
@@ -181,7 +182,13 @@ def test_a_finished_run_is_resumed_without_doing_anything(command: Labelling, fo
     assert {name for name in before if after[name] != before[name]} == TABLES
     assert command([*asked, "--resume"]).code == 0
     assert files(folder / "run") == after
-    assert list(open_dictionary(folder / "run").rows()) == rows
+    now = list(open_dictionary(folder / "run").rows())
+    later = {"corpus"}
+    assert [{k: v for k, v in row.items() if k not in later} for row in now] == [
+        {k: v for k, v in row.items() if k not in later} for row in rows
+    ]
+    assert {row["corpus"] for row in rows} == {None}
+    assert None not in {row["corpus"] for row in now}
     shown = command(["show", "0:1", "--dir", "run"])
     assert shown.code == 0, shown.err
     assert 'the token " the"' in shown.out
@@ -211,6 +218,10 @@ def test_labels_in_redis_are_read_listed_and_searched(link: RedisConnection, fol
     assert store.get_sets(labels[1].unit, labels[1].side) is not None
     page = LabelIndex(store).page(LabelQuery(words="under", sort="unit"))
     assert [json.loads(row)["index"] for row in page.rows] == [str(labels[1].unit.index)]
+    index = LabelIndex(store, n_columns=len(COLUMNS), current=current_row)
+    rows = [json.loads(row) for row in index.page(LabelQuery(sort="unit")).rows]
+    assert [row["index"] for row in rows] == [label.unit.index for label in labels]
+    assert [tuple(row) for row in rows] == [COLUMNS, COLUMNS]
 
 
 def test_jobs_are_listed_with_what_happened_to_them(

@@ -51,8 +51,8 @@ def other_parquet(path: Path) -> None:
 
 
 def wrong_types(path: Path) -> None:
-    names = ("hook", "index", "polarity", "status", "description", "typeName", "score", "unit")
-    table = {name: pa.array([{"x": 1}, None]) for name in (*names, "modelId", "layer")}
+    names = ("hook", "index", "polarity", "status", "description", "explainer", "score", "unit")
+    table = {name: pa.array([{"x": 1}, None]) for name in (*names, "model_id", "layer")}
     pq.write_table(pa.table(table), path)
 
 

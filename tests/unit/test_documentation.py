@@ -6,15 +6,17 @@ import json
 import re
 import tomllib
 from dataclasses import fields
+from itertools import zip_longest
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from typer.main import get_command
 
 from autointerp.cli.application import build_app
 from autointerp.core.variants import JobLlm
 from autointerp.dictionary.manifest import Manifest
-from autointerp.dictionary.rows import COLUMNS
+from autointerp.dictionary.rows import ROW_SCHEMA
 from autointerp.explainers import EXPLAINERS
 from autointerp.scorers import SCORERS
 from autointerp.settings import Settings
@@ -36,8 +38,23 @@ def test_the_readme_is_short_and_names_both_commands() -> None:
 
 
 def test_every_column_of_the_dictionary_is_explained() -> None:
-    named = set(re.findall(r"`(\w+)`", page("docs/dictionary.md")))
-    assert set(COLUMNS) <= named
+    table = page("docs/dictionary.md").split("## Columns")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in table.splitlines() if line.startswith("| `")]
+    said = {
+        name: kind.strip()
+        for names, kinds in rows
+        for name, kind in zip_longest(
+            re.findall(r"`(\w+)`", names), kinds.split(","), fillvalue=kinds.split(",")[-1]
+        )
+    }
+    kinds = {
+        pa.string(): "string",
+        pa.int64(): "int",
+        pa.float64(): "float",
+        pa.list_(pa.string()): "list of strings",
+        pa.list_(pa.float64()): "list of floats",
+    }
+    assert said == {field.name: kinds[field.type] for field in ROW_SCHEMA}
 
 
 def test_every_file_of_a_dictionary_and_every_key_of_its_manifest_is_explained() -> None:

@@ -12,7 +12,10 @@ from autointerp.api.api_config import LOCAL, ApiConfig, Caller
 from autointerp.api.problems import Problem, problem_response
 from autointerp.api.request_limits import RateLimits
 
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/docs", "/docs/style.css", "/openapi.json"})
+_DOCS = ("style.css", "start.js", "swagger-ui-bundle.js", "swagger-ui.css")
+OPEN_PATHS = frozenset(
+    {"/healthz", "/readyz", "/docs", "/openapi.json", *(f"/docs/{name}" for name in _DOCS)}
+)
 """Paths that need no key."""
 _WRONG_KEYS = 20
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="autointerp"'}
@@ -28,6 +31,8 @@ _SAFE = {
         "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
 }
+DOCS_POLICY = _SAFE["Content-Security-Policy"].replace("img-src 'self'", "img-src 'self' data:")
+"""Of the page of documentation: the style sheet of Swagger UI has its symbols in it."""
 _SAFE_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _SAFE.items()]
 _SAFE_NAMES = frozenset(name for name, _ in _SAFE_HEADERS)
 _ONCE = frozenset(

@@ -53,9 +53,9 @@ class ListQuery(Wire):
 
 # What every row has; the other columns may be null.
 _ALWAYS = {
-    "modelId": str,
-    "layer": str,
-    "index": str,
+    "model_id": str,
+    "layer": int,
+    "index": int,
     "hook": str,
     "status": LabelStatus,
     "polarity": Side,
@@ -66,8 +66,13 @@ _TYPES = {
     pa.float64(): float | None,
     pa.int64(): int | None,
     pa.list_(pa.string()): list[str] | None,
+    pa.list_(pa.float64()): list[float] | None,
 }
-_DESCRIPTIONS = {"q_value": "Null here; the dictionary has it."}
+_DESCRIPTIONS = {
+    "q_value": "Null here; the dictionary has it.",
+    "explanation": "The same as `description`.",
+    "corpus": "The text that was read; null in labels that an earlier version stored.",
+}
 _FIELDS: dict[str, Any] = {
     column.name: (
         _ALWAYS.get(column.name, _TYPES[column.type]),

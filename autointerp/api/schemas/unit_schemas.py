@@ -119,6 +119,11 @@ class UnitSide(Wire):
     top_tokens: list[str]
     promoted: list[str]
     suppressed: list[str]
+    promoted_values: list[float] = Field(
+        description="What a unit of the side's activation adds to the logit of each promoted "
+        "token, against the mean over the vocabulary; empty in labels of earlier versions."
+    )
+    suppressed_values: list[float]
     failures: list[str]
     provenance: ProvenanceOut
     peak: float = Field(description="Over all explain windows; 0 where no records are kept.")

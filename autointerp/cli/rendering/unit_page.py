@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, zip_longest
 
 from rich.console import Console, RenderableType
 from rich.table import Table
@@ -32,7 +32,7 @@ from autointerp.core.records import ActivationRecord, NeuronStats, band_order
 _NARROW, _WIDE = 64, 100
 _MAX_BARS = 60
 _BEFORE, _TOKENS = 11, 16
-_PER_BAND, _HELD_OUT = 3, 4
+_PER_BAND, _HELD_OUT, _N_LOGITS = 3, 4, 5
 
 
 def print_view(
@@ -83,6 +83,24 @@ def _header(label: Label) -> Iterator[Text]:
     if label.top_tokens:
         tokens = " ".join(visible_token(token) for token in label.top_tokens)
         yield Text(f"tokens with the greatest mean: {tokens}")
+    yield from _logit_lines(label)
+
+
+def _logit_lines(label: Label) -> Iterator[Text]:
+    """Tokens that the side makes more and less probable, with what it adds to their logits."""
+    effects = {
+        "promotes": (label.promoted, label.promoted_values),
+        "suppresses": (label.suppressed, label.suppressed_values),
+    }
+    for verb, (tokens, values) in effects.items():
+        # Labels of before the values were kept have tokens alone.
+        said = zip_longest(tokens[:_N_LOGITS], values[:_N_LOGITS])
+        parts = [
+            visible_token(token) + ("" if value is None else f" {value:+.2g}")
+            for token, value in said
+        ]
+        if parts:
+            yield Text(f"{verb}: {', '.join(parts)}")
 
 
 def _has_senses(label: Label) -> bool:

@@ -146,6 +146,7 @@ def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
         "inputs": None if contexts is None else [contexts.places, contexts.vectors, contexts.hook],
         "promoted": unit.promoted,
         "suppressed": unit.suppressed,
+        "effects": [unit.promoted_values, unit.suppressed_values],
     }
 
 
@@ -233,6 +234,8 @@ def _unit(
     if more:
         places, vectors, hook = row["inputs"]
         contexts = InputContexts(more[0], tuple(map(tuple, places)), vectors, hook)
+    # Chunks that an earlier version wrote have none.
+    promoted_values, suppressed_values = map(tuple, row.get("effects", ((), ())))
     return UnitRecords(
         target=Target(unit, side),
         sets=UnitSets(
@@ -245,6 +248,8 @@ def _unit(
         negatives=negatives,
         promoted=tuple(row["promoted"]),
         suppressed=tuple(row["suppressed"]),
+        promoted_values=promoted_values,
+        suppressed_values=suppressed_values,
         dead=row["dead"],
     )
 

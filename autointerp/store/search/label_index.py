@@ -91,14 +91,19 @@ class _NewWords:
 class LabelIndex:
     """Pages of one store's labels, which keeps rows, as of at most `max_age_s` ago.
 
-    Rows of before there were all these columns have null in those that they lack.
+    Rows with fewer than `n_columns` values are of an earlier version; `current` makes them current.
     """
 
     def __init__(
-        self, store: LabelStore, *, max_age_s: float = 0.5, columns: Sequence[str] = ()
+        self,
+        store: LabelStore,
+        *,
+        max_age_s: float = 0.5,
+        n_columns: int = 0,
+        current: Callable[[dict[str, Any]], dict[str, Any]] = dict,
     ) -> None:
         self.store = store
-        self._names = dict.fromkeys(columns)
+        self._n_columns, self._current = n_columns, current
         self._max_age_s = max_age_s
         self._change = 0
         self._fresh_until = -math.inf
@@ -216,9 +221,9 @@ class LabelIndex:
         self._change = new.change
 
     def _whole(self, row: ListedRow) -> ListedRow:
-        if row.n_columns >= len(self._names):
+        if row.n_columns >= self._n_columns:
             return row
-        values = self._names | json.loads(row.text)
+        values = self._current(json.loads(row.text))
         return row._replace(text=plain_json(values).rstrip())
 
 

@@ -156,11 +156,23 @@ def test_every_answer_has_the_headers_that_hold_browsers_back(client: TestClient
         headers = client.get(path).headers
         assert headers["x-content-type-options"] == "nosniff"
         assert "unsafe" not in headers["content-security-policy"]
-        assert "script-src 'self'" in headers["content-security-policy"]
+        assert "script-src 'self'; style-src 'self'" in headers["content-security-policy"]
+        assert "connect-src 'self'" in headers["content-security-policy"]
 
 
-def test_the_page_of_documentation_needs_no_script(client: TestClient) -> None:
+def test_the_page_of_documentation_loads_nothing_from_elsewhere(client: TestClient) -> None:
     page = client.get("/docs").text
-    assert "<script" not in page
+    loaded = re.findall(r'<(?:script|link)[^>]*(?:src|href)="([^"]+)"', page)
+    assert "/docs/swagger-ui-bundle.js" in loaded
+    for path in loaded:
+        answer = client.get(path)
+        kind = "text/css" if path.endswith(".css") else "text/javascript"
+        assert (answer.status_code, answer.headers["content-type"].split(";")[0]) == (200, kind)
+    assert re.findall(r"<script[^>]*>[^<]", page) == []
+    assert "SwaggerUIBundle({" in client.get("/docs/start.js").text
+
+
+def test_the_page_of_documentation_says_everything_without_scripts(client: TestClient) -> None:
+    page = client.get("/docs").text
     assert "/v1/models/{model}/units/{hook}/{index}" in page
     assert client.get("/docs/style.css").headers["content-type"].startswith("text/css")

@@ -55,9 +55,9 @@ def test_q_values_are_of_all_rows_together(service: Service, client: TestClient)
     put_labels(service.stores, results)
     lines = client.get(PATH, params={"format": "jsonl"}).text.splitlines()
     found = {row["index"]: row["q_value"] for row in map(json.loads, lines)}
-    assert found["200"] == pytest.approx(0.04)
-    assert found["202"] == pytest.approx(2 / 3)
-    assert found["131"] is None
+    assert found[200] == pytest.approx(0.04)
+    assert found[202] == pytest.approx(2 / 3)
+    assert found[131] is None
 
 
 def test_the_neuronpedia_tree_comes_as_an_archive(client: TestClient) -> None:

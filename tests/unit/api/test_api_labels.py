@@ -64,7 +64,7 @@ def test_pages_go_on_where_they_ended_while_labels_come(
     page = client.get(LABELS, params={"limit": 1}).json()
     put_labels(service.stores, [make_label(make_unit(1))])
     rest = client.get(LABELS, params={"limit": 9, "cursor": page["next"]}).json()
-    assert [row["index"] for row in rest["items"]] == ["132", "7"]
+    assert [row["index"] for row in rest["items"]] == [132, 7]
     assert rest["next"] is None
 
 

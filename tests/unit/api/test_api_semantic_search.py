@@ -30,9 +30,9 @@ def test_the_nearest_explanation_comes_first(client: TestClient, service: Servic
 def test_filters_and_limits_hold(client: TestClient, service: Service) -> None:
     service.worker.reply = embed_letters
     few = client.get(LABELS, params={"meaning": "seas", "limit": 1}).json()
-    assert [row["index"] for row in few["items"]] == ["132"]
+    assert [row["index"] for row in few["items"]] == [132]
     best = client.get(LABELS, params={"meaning": "rivers", "score_min": 0.8}).json()
-    assert [row["index"] for row in best["items"]] == ["132"]
+    assert [row["index"] for row in best["items"]] == [132]
     assert client.get(LABELS, params={"meaning": "seas", "layer": 9}).json()["items"] == []
 
 

@@ -107,7 +107,7 @@ def test_download_writes_the_dictionary(cli: Cli, tmp_path: Path) -> None:
     ended = cli("download", "tiny", "--out", str(tmp_path / "labels.parquet"), "--json")
     assert ended.code == 0, ended.err
     table = pd.read_parquet(json.loads(ended.out)["path"])
-    assert table["index"].tolist() == ["131", "132", "7"]
+    assert table["index"].tolist() == [131, 132, 7]
     assert cli("download", "tiny", "--format", "jsonl").code == 0
     assert len(Path("tiny.jsonl").read_text().splitlines()) == 3
 

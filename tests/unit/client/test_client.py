@@ -81,7 +81,7 @@ def test_labels_are_those_of_the_store(client: ai.Client) -> None:
     with pytest.raises(InputError, match="no label of its negative side"):
         client.label("tiny", 5, 131, side="negative")
     rows = list(client.labels("tiny", limit=1))
-    assert [row["index"] for row in rows] == ["131", "132", "7"]
+    assert [row["index"] for row in rows] == [131, 132, 7]
     assert client.models() == ["tiny"]
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from factories import make_info, make_label, make_provenance, make_store, make_unit
 from hypothesis import given
@@ -15,9 +17,10 @@ from memory_store import MemoryLabelStore
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label, PromptRef
 from autointerp.core.ids import Side
-from autointerp.dictionary import ManifestInfo, write_dictionary
+from autointerp.dictionary import ManifestInfo, open_dictionary, write_dictionary
 from autointerp.dictionary.comparison import Comparison, compare_tables, spearman
 from autointerp.dictionary.label_tables import RatedLabel, differing_inputs, read_label_table
+from autointerp.dictionary.rows import OLD_NAMES
 from autointerp.dictionary.score_differences import difference_of_scores
 
 
@@ -135,6 +138,44 @@ def test_other_subjects_corpora_and_seeds_are_named(tmp_path: Path) -> None:
         "the corpus text is feedface00000000 in A and 0000000000000001 in B",
     )
     assert differing_inputs(tables[0], tables[0]) == ()
+
+
+def as_schema_1(folder: Path) -> Path:
+    """The dictionary as versions wrote it whose tables had other names, and text for numbers."""
+    names = {now: old for old, now in OLD_NAMES.items()}
+    table = pq.read_table(folder / "labels.parquet")
+    table = table.drop_columns(["explanation", "corpus", "promoted_values", "suppressed_values"])
+    for name in ("layer", "index"):
+        place = table.schema.get_field_index(name)
+        table = table.set_column(place, name, table[name].cast(pa.string()))
+    table = table.rename_columns([names.get(name, name) for name in table.schema.names])
+    pq.write_table(table, folder / "labels.parquet")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"schema_version": 1}))
+    return folder
+
+
+def test_a_dictionary_of_schema_1_is_compared_with_one_of_now(tmp_path: Path) -> None:
+    label = make_label()
+    assert label.explanation is not None
+    other = replace(label, explanation=replace(label.explanation, text="names of lakes"))
+    a = as_schema_1(written(tmp_path / "a", label))
+    b = written(tmp_path / "b", other)
+    [pair] = compared(a, b).pairs
+    assert (pair.changed, pair.a.explainer) == (("text",), "token_activation")
+    [pair] = compared(a / "labels.parquet", b).pairs
+    assert (pair.changed, pair.b.model) == (("text",), pair.a.model)
+
+
+def test_a_dictionary_of_schema_1_is_read_under_the_names_of_now(tmp_path: Path) -> None:
+    folder = written(tmp_path / "a", make_label(), make_label(make_unit(7)))
+    new = open_dictionary(folder).to_pandas()
+    old = open_dictionary(as_schema_1(folder))
+    assert list(old.to_pandas().columns) == list(new.columns)
+    assert old.to_pandas()["index"].tolist() == [7, 131]
+    for found in (old.to_pandas().to_dict("records"), list(old.rows())):
+        assert [(r["layer"], r["explanation"]) for r in found] == [(5, "names of rivers")] * 2
+        assert [r["explainer"] for r in found] == ["token_activation"] * 2
 
 
 def row(**changes: object) -> bytes:

@@ -53,7 +53,7 @@ def test_jsonl_is_compressed_where_its_name_says_so(dictionary: Dictionary, tmp_
     plain = export_dictionary(dictionary, "jsonl", tmp_path / "labels.jsonl")
     packed = export_dictionary(dictionary, "jsonl", tmp_path / "labels.jsonl.gz")
     assert [json.loads(line) for line in plain.read_text().splitlines()] == lines(packed)
-    assert [line["index"] for line in lines(packed)] == ["7", "8", "131", "131", "0"]
+    assert [line["index"] for line in lines(packed)] == [7, 8, 131, 131, 0]
 
 
 def test_an_unknown_format_is_told_with_those_there_are(
@@ -176,6 +176,34 @@ def test_neuronpedia_has_what_was_scored_where_nothing_describes_the_unit() -> N
         ("senses", False),
         ("token_lookup", False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("side", "up", "down"),
+    [
+        (Side.POSITIVE, ([" sea"], [2.5]), ([" tax"], [-0.5])),
+        (Side.NEGATIVE, ([" tax"], [0.5]), ([" sea"], [-2.5])),
+    ],
+)
+def test_neuronpedia_features_have_the_tokens_of_activation_above_zero(
+    side: Side, up: tuple[list[str], list[float]], down: tuple[list[str], list[float]]
+) -> None:
+    label = replace(
+        make_label(side=side),
+        promoted=(" sea",),
+        promoted_values=(2.5,),
+        suppressed=(" tax",),
+        suppressed_values=(-0.5,),
+    )
+    [line] = unit_lines((label.summary,), lambda *_: None, corpus="wiki").features
+    assert (line["pos_str"], line["pos_values"]) == up
+    assert (line["neg_str"], line["neg_values"]) == down
+
+
+def test_neuronpedia_features_of_labels_without_values_have_no_tokens() -> None:
+    label = replace(make_label(), promoted=(" sea",), suppressed=(" tax",))
+    [line] = unit_lines((label.summary,), lambda *_: None, corpus="wiki").features
+    assert [line[f"{way}_{of}"] for way in ("pos", "neg") for of in ("str", "values")] == [[]] * 4
 
 
 def test_neuronpedia_features_carry_the_histogram_at_the_bins_middles(

@@ -111,8 +111,8 @@ def test_another_file_is_no_dictionary(dictionary: Dictionary) -> None:
 
 def test_a_newer_dictionary_is_refused_with_advice(dictionary: Dictionary) -> None:
     path = dictionary.folder / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 2, "new": 1}))
-    with pytest.raises(InputError, match=r"newer autointerp \(schema 2, .* 1\); upgrade"):
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": 3, "new": 1}))
+    with pytest.raises(InputError, match=r"newer autointerp \(schema 3, .* 2\); upgrade"):
         open_dictionary(dictionary.folder)
 
 
@@ -185,12 +185,12 @@ def test_a_missing_table_is_told(dictionary: Dictionary) -> None:
 def test_rows_are_the_lines_with_strings_as_strings(dictionary: Dictionary) -> None:
     last = list(dictionary.rows())[-1]
     assert tuple(last) == COLUMNS
-    assert (last["layer"], last["index"], last["description"]) == ("10", "0", "7")
+    assert (last["layer"], last["index"], last["description"]) == (10, 0, "7")
 
 
 def test_pandas_reads_the_parquet_file_with_strings_as_strings(dictionary: Dictionary) -> None:
     frame = pd.read_parquet(dictionary.folder / "labels.parquet")
-    assert list(frame["index"]) == ["7", "8", "131", "131", "0"]
+    assert list(frame["index"]) == [7, 8, 131, 131, 0]
     assert frame["description"].iloc[4] == "7"
     assert frame["score"].isna().tolist() == [True, True, False, False, False]
     assert list(frame["top_tokens"].iloc[4]) == [" river", "7", "é"]
@@ -206,7 +206,8 @@ def test_pandas_reads_the_lines_without_options(dictionary: Dictionary) -> None:
 
 def test_pyarrow_reads_the_parquet_file_with_its_types(dictionary: Dictionary) -> None:
     table = pq.read_table(dictionary.folder / "labels.parquet")
-    assert {str(table.schema.field(name).type) for name in ("layer", "index", "unit")} == {"string"}
+    assert {str(table.schema.field(name).type) for name in ("layer", "index")} == {"int64"}
+    assert {str(table.schema.field(name).type) for name in ("hook", "unit")} == {"string"}
     assert str(table.schema.field("score").type) == "double"
     assert table.num_rows == 5
 
@@ -221,7 +222,7 @@ def test_datasets_reads_either_file(
     found = datasets.load_dataset(builder, data_files=path, cache_dir=str(tmp_path / "cache"))
     rows = list(found["train"])
     assert tuple(rows[0]) == COLUMNS
-    assert [row["index"] for row in rows] == ["7", "8", "131", "131", "0"]
+    assert [row["index"] for row in rows] == [7, 8, 131, 131, 0]
     assert [row["score"] for row in rows] == [None, None, 0.42, 0.42, -0.25]
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pyarrow as pa
@@ -12,16 +13,18 @@ from autointerp.core.ids import Side
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.sense_types import senses_text
 from autointerp.dictionary import COLUMNS, label_row
-from autointerp.dictionary.rows import ROW_SCHEMA
+from autointerp.dictionary.rows import OLD_NAMES, ROW_SCHEMA, current_row
+from autointerp.store.packed_labels import pack_label, unpack_label
 
 CONTRACT = (
-    "modelId",
+    "model_id",
     "layer",
     "index",
     "hook",
     "description",
-    "typeName",
-    "explanationModelName",
+    "explanation",
+    "explainer",
+    "explanation_model_name",
     "status",
     "status_reason",
     "polarity",
@@ -40,7 +43,9 @@ CONTRACT = (
     "density",
     "top_tokens",
     "promoted_tokens",
+    "promoted_values",
     "suppressed_tokens",
+    "suppressed_values",
     "llm_description",
     "llm_score",
     "llm_score_low",
@@ -63,7 +68,7 @@ OWN = ["p_value", "q_value", "auprc", "f1", "iou", "llm_null", *MARGINS]
 
 
 def test_the_columns_are_the_contract_s_in_its_order_and_some_more() -> None:
-    assert list(COLUMNS) == [*CONTRACT, "unit", "scorer", "n_failed", *OWN]
+    assert list(COLUMNS) == [*CONTRACT, "corpus", "unit", "scorer", "n_failed", *OWN]
 
 
 @pytest.mark.parametrize("status", LabelStatus)
@@ -76,13 +81,14 @@ def test_every_row_has_every_column_and_fits_the_schema(status: LabelStatus, sid
 
 def test_an_ok_label_s_row_says_everything() -> None:
     assert label_row(make_label()) == {
-        "modelId": "tiny",
-        "layer": "5",
-        "index": "131",
+        "model_id": "tiny",
+        "layer": 5,
+        "index": 131,
         "hook": "blocks.5.mlp.hook_post",
         "description": "names of rivers",
-        "typeName": "token_activation",
-        "explanationModelName": "smollm2-135m-instruct",
+        "explanation": "names of rivers",
+        "explainer": "token_activation",
+        "explanation_model_name": "smollm2-135m-instruct",
         "status": "ok",
         "status_reason": None,
         "polarity": "positive",
@@ -101,8 +107,11 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "density": 0.05,
         "top_tokens": [" river", "7", "é"],
         "promoted_tokens": None,
+        "promoted_values": None,
         "suppressed_tokens": None,
+        "suppressed_values": None,
         **dict.fromkeys(BOTH),
+        "corpus": "wiki",
         "unit": "tiny/blocks.5.mlp.hook_post/131",
         "scorer": "simulation",
         "n_failed": 1,
@@ -114,6 +123,33 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "llm_null": None,
         **dict.fromkeys(MARGINS),
     }
+
+
+def test_every_name_is_in_one_style() -> None:
+    assert [name for name in COLUMNS if not re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", name)] == []
+
+
+def test_promoted_and_suppressed_tokens_have_their_values() -> None:
+    label = replace(
+        make_label(),
+        promoted=(" sea", " lake"),
+        promoted_values=(2.5, 1.0),
+        suppressed=(" tax",),
+        suppressed_values=(-0.5,),
+    )
+    row = label_row(label)
+    assert (row["promoted_tokens"], row["promoted_values"]) == ([" sea", " lake"], [2.5, 1.0])
+    assert (row["suppressed_tokens"], row["suppressed_values"]) == ([" tax"], [-0.5])
+    assert unpack_label(pack_label(label), where="it") == label
+
+
+def test_a_row_of_schema_1_has_the_names_and_types_of_now() -> None:
+    row = label_row(make_label())
+    later = ("explanation", "corpus", "promoted_values", "suppressed_values")
+    back = {now: old for old, now in OLD_NAMES.items()}
+    old = {back.get(n, n): v for n, v in row.items() if n not in later}
+    old |= {"layer": "5", "index": "131"}
+    assert current_row(old) == row | {"corpus": None}
 
 
 def test_the_llm_s_explanation_and_the_rules_have_columns_of_their_own() -> None:

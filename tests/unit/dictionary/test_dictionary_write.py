@@ -65,11 +65,11 @@ def test_lines_have_the_same_keys_in_reading_order(tmp_path: Path) -> None:
     lines = lines_of(tmp_path)
     assert {tuple(line) for line in lines} == {COLUMNS}
     assert [(line["layer"], line["index"], line["polarity"]) for line in lines] == [
-        ("5", "7", "positive"),
-        ("5", "8", "positive"),
-        ("5", "131", "positive"),
-        ("5", "131", "negative"),
-        ("10", "0", "positive"),
+        (5, 7, "positive"),
+        (5, 8, "positive"),
+        (5, 131, "positive"),
+        (5, 131, "negative"),
+        (10, 0, "positive"),
     ]
 
 

@@ -55,7 +55,10 @@ def test_effects_are_those_of_the_weights(subject: SubjectModel, hf_model: Any) 
         assert [token for token, _ in effect.promoted] == list(subject.tokenizer.pieces(up))
         np.testing.assert_allclose([v for _, v in effect.promoted], expected[up], rtol=1e-4)
         np.testing.assert_allclose([v for _, v in effect.suppressed], expected[down], rtol=1e-4)
-        assert effect.of(Side.NEGATIVE)[0] == subject.tokenizer.pieces(down)
+        assert effect.of(Side.NEGATIVE).promoted == subject.tokenizer.pieces(down)
+        values = effect.of(Side.NEGATIVE).promoted_values
+        np.testing.assert_allclose(values, -expected[down], rtol=1e-3)
+        assert effect.of(Side.POSITIVE).suppressed_values == tuple(-value for value in values)
 
 
 def test_the_logits_move_as_the_effects_say(subject: SubjectModel) -> None:

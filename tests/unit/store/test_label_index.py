@@ -20,6 +20,7 @@ from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.dictionary import COLUMNS, row_json
+from autointerp.dictionary.rows import current_row
 from autointerp.store.labels.label_rows import ListedRow
 from autointerp.store.search.columns import Sort
 from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
@@ -216,15 +217,21 @@ def test_rows_travel_as_the_store_keeps_them() -> None:
 def test_a_row_of_before_there_were_all_columns_has_null_in_those_it_lacks() -> None:
     def old_row(label: Label) -> str:
         row = json.loads(row_json(label))
-        return json.dumps({name: row[name] for name in row if not name.startswith("llm_")})
+        kept = {name: row[name] for name in row if not name.startswith(("llm_", "expla"))}
+        old = {"modelId": kept.pop("model_id"), "typeName": "senses"}
+        return json.dumps(kept | old | {name: str(row[name]) for name in ("layer", "index")})
 
     store = MemoryLabelStore(old_row)
     store.put_label(make_label())
     store.put_label(make_label(make_unit(7)))
-    page = LabelIndex(store, max_age_s=0, columns=COLUMNS).page(LabelQuery(sort="-llm_score"))
+    page = LabelIndex(store, max_age_s=0, n_columns=len(COLUMNS), current=current_row).page(
+        LabelQuery(sort="-llm_score")
+    )
     rows = [json.loads(row) for row in page.rows]
-    assert [row["index"] for row in rows] == ["7", "131"]
+    assert [row["index"] for row in rows] == [7, 131]
     assert [list(row) for row in rows] == [list(COLUMNS)] * 2
+    assert [(row["model_id"], row["explainer"]) for row in rows] == [("tiny", "senses")] * 2
+    assert [row["explanation"] for row in rows] == ["names of rivers"] * 2
     assert rows[0]["llm_score"] is None
 
 
