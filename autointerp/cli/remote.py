@@ -25,7 +25,7 @@ from autointerp.cli.job_options import budget_of, job_of
 from autointerp.cli.job_settings import print_config_of
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
-from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job
+from autointerp.cli.rendering.job_status import JobBars, list_failed, print_job, print_jobs
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.job_state import JobState
 
@@ -44,6 +44,11 @@ _Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job has ende
 _OptionalJobId = Annotated[
     str | None, typer.Argument(metavar="[JOB]", help="Its id; the newest jobs if left out.")
 ]
+
+_States = Annotated[
+    list[JobState] | None, typer.Option("--state", help="Only of this state; may be repeated.")
+]
+_Limit = Annotated[int, typer.Option(min=1, max=200, help="How many.")]
 
 
 class DownloadFormat(StrEnum):
@@ -82,7 +87,7 @@ def connected(server: str | None) -> Iterator[Client]:
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     examples = {submit: "Example: autointerp submit smollm2-135m --units 5:0-19 --wait"}
-    for command in (submit, status, wait, cancel, retry, download):
+    for command in (submit, jobs, status, wait, cancel, retry, download):
         app.command(epilog=examples.get(command))(command)
 
 
@@ -128,6 +133,18 @@ def status(job_id: _OptionalJobId = None, server: Server = None, as_json: AsJson
         return
     for job in jobs:
         print_job(job, result_console(), as_json=False)
+
+
+def jobs(
+    state: _States = None, limit: _Limit = 20, server: Server = None, as_json: AsJson = False
+) -> None:
+    """Lists the newest jobs of a server, a line each."""
+    with connected(server) as client:
+        listed = client.jobs_in_short(states=state or (), limit=limit)
+    if as_json:
+        print_json(listed)
+    else:
+        print_jobs(listed, result_console())
 
 
 def wait(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:

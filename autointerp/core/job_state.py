@@ -146,11 +146,14 @@ class AskedBriefly:
     units: str
     """The specification, cut to 200 characters."""
     llm: str
+    corpus: str | None = None
+    """None of jobs that an earlier version stored."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> AskedBriefly:
         """The short form of a job's specification."""
-        return cls(briefly(spec.subject), briefly(spec.units), briefly(spec.llm))
+        texts = (spec.subject, spec.units, spec.llm, spec.corpus.corpus)
+        return cls(*map(briefly, texts))
 
 
 def briefly(text: str) -> str:

@@ -74,10 +74,9 @@ class SubmissionPolicy:
             known = (
                 f"one of {', '.join(self.corpora)}" if kind == "corpus" else "units of the model"
             )
-            folders = ", ".join(map(str, self.folders)) or "none"
             raise InputError(
-                f"this server may not read the {kind} {shortened(name)}; name {known}, or have "
-                f"its folder put into AUTOINTERP_FOLDERS of the server, which has {folders}"
+                f"this server may not read the {kind} {shortened(name)}; name {known}, or set "
+                "AUTOINTERP_FOLDERS of the server to a folder that it lies in"
             )
 
     def _is_inside(self, name: str) -> bool:

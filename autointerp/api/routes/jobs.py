@@ -17,7 +17,13 @@ from autointerp.api.problems import Problem
 from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import Wire
-from autointerp.api.schemas.job_schemas import JobList, JobListed, JobOut, JobRequest
+from autointerp.api.schemas.job_schemas import (
+    JobList,
+    JobListed,
+    JobOut,
+    JobRequest,
+    JobShort,
+)
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.job_state import Job, JobState
 from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
@@ -48,6 +54,7 @@ class JobsQuery(Wire):
     )
     cursor: str | None = Field(default=None, max_length=200, description="`next` of a page.")
     limit: int = Field(default=50, ge=1, le=200)
+    short: bool = Field(default=False, description="Each job in a line's worth of values.")
 
 
 @router.post(
@@ -95,7 +102,9 @@ def list_jobs(state: State, _caller: Reader, query: Annotated[JobsQuery, Query()
     page = result[: query.limit]
     cursor = base64.urlsafe_b64encode(page[-1].id.encode()).decode() if more else None
     body = JobList(
-        items=[JobListed.of(job) for job in page],
+        items=[JobShort.of(job) for job in page]
+        if query.short
+        else [JobListed.of(job) for job in page],
         next=cursor,
         unreadable=[str(error) for error in unreadable],
     )

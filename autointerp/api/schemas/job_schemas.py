@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -174,19 +175,48 @@ class JobListed(JobProgress):
     subject: str
     units: str = Field(description="Cut to 200 characters.")
     llm: str
+    corpus: str | None = Field(description="Null in jobs that an earlier version stored.")
 
     @classmethod
     def of(cls, job: JobSummary) -> JobListed:
         """The job as it travels."""
+        return cls(**asdict(job.asked), **_progress(job))
+
+
+class JobShort(Wire):
+    """One job in a line."""
+
+    id: str
+    state: JobState
+    subject: str
+    units: str = Field(description="Cut to 200 characters.")
+    corpus: str | None = Field(description="Null in jobs that an earlier version stored.")
+    llm: str
+    done: int
+    total: int = Field(description="0 until the job is planned.")
+    failed: int
+    usd: float | None = Field(description="Null where the price is unknown.")
+    created: datetime
+
+    @classmethod
+    def of(cls, job: JobSummary) -> JobShort:
+        """The job as it travels."""
         return cls(
-            subject=job.asked.subject, units=job.asked.units, llm=job.asked.llm, **_progress(job)
+            id=job.id,
+            state=job.state,
+            **asdict(job.asked),
+            done=job.counts.done,
+            total=job.counts.total,
+            failed=job.counts.failed,
+            usd=job.usd,
+            created=_moment(job.created),
         )
 
 
 class JobList(Wire):
     """A page of jobs, newest first."""
 
-    items: list[JobListed]
+    items: list[JobListed] | list[JobShort] = Field(description="Short ones with `short=true`.")
     next: str | None = Field(description="Cursor of the next page; null on the last one.")
     unreadable: list[str] = Field(
         default=[], description="Why jobs of the page cannot be read and are left out."

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, print_json, say, visible
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from autointerp.client import Client, JobStatus
 
 _MOST_LISTED = 20
+_NUMBERS = ("labels", "failed", "usd")
 
 
 def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
@@ -34,6 +37,22 @@ def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
         console.print(Text(visible(f"the LLM was asked without: {shown}")))
     if job.left_s is not None and job.left_s > 0:
         console.print(Text(f"{job.rate_per_s:.3g} labels a second, about {job.left_s:,.0f} s left"))
+
+
+def print_jobs(jobs: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """Prints a line a job: what it is, how far it is, what it labels and with what."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("job", "state", "labels", "failed", "usd", "submitted (UTC)"):
+        table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
+    table.add_column("of", overflow="ellipsis", no_wrap=True)
+    for job in jobs:
+        usd = "" if job["usd"] is None else f"{job['usd']:.2f}"
+        created = f"{job['created']:.16}".replace("T", " ")
+        done = f"{job['done']:,}/{job['total']:,}"
+        named = (job["subject"], job["units"], job["corpus"], job["llm"])
+        of = ", ".join(visible(str(name)) for name in named if name is not None)
+        table.add_row(job["id"], job["state"], done, f"{job['failed']:,}", usd, created, of)
+    console.print(table if jobs else "no jobs")
 
 
 def list_failed(client: Client, job: JobStatus) -> None:

@@ -76,6 +76,25 @@ def test_status_shows_a_job_or_the_newest_ones(cli: Cli, service: Service) -> No
     assert [said["id"] for said in json.loads(cli("status", "--json").out)] == [job]
 
 
+def test_jobs_are_listed_in_a_line_each(cli: Cli, service: Service) -> None:
+    first, second = submitted(cli), submitted(cli, "--corpus", "python")
+    work(service, first, LabelStatus.FAILED, JobState.PARTIAL)
+    head, *lines = cli("jobs").out.splitlines()
+    assert head.split()[:5] == ["job", "state", "labels", "failed", "usd"]
+    assert [line.split()[:4] for line in lines] == [
+        [second, "queued", "0/0", "0"],
+        [first, "partial", "1/1", "1"],
+    ]
+    assert lines[0].rstrip().endswith("tiny, 5:0-1, python, none")
+    [only] = json.loads(cli("jobs", "--state", "partial", "--json").out)
+    assert (only["id"], only["corpus"], only["done"], only["failed"]) == (first, "wiki", 1, 1)
+    assert "stages" not in only
+
+
+def test_a_server_without_jobs_says_so(cli: Cli) -> None:
+    assert cli("jobs").out == "no jobs\n"
+
+
 def test_wait_follows_a_job_to_its_end(cli: Cli, service: Service) -> None:
     job = submitted(cli)
     later = threading.Timer(0.3, work, (service, job, LabelStatus.OK, JobState.SUCCEEDED))

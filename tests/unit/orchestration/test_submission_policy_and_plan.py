@@ -58,7 +58,7 @@ def test_targets_are_in_job_order_and_fall_into_chunks() -> None:
         ({"corpus": CorpusConfig(corpus="/etc/passwd")}, "may not read the corpus '/etc/passwd'"),
         ({"corpus": CorpusConfig(corpus="wiki=0.5,../x=0.5")}, r"may not read the corpus '\.\./x'"),
         ({"corpus": CorpusConfig(corpus="hf:somebody/something")}, "unknown corpus"),
-        ({"units": "sae:/etc:0-3"}, "may not read the units '/etc'"),
+        ({"units": "sae:/etc:0-3"}, "may not read the units '/etc'; name .* AUTOINTERP_FOLDERS of"),
         ({"units": "0:0,dirs:/etc/x.safetensors"}, "may not read the units '/etc/x"),
     ],
 )
