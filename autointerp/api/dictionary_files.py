@@ -19,6 +19,7 @@ from autointerp.api.label_indexes import LabelIndexes
 from autointerp.core import VERSION
 from autointerp.core.errors import AutointerpError, StorageError
 from autointerp.core.files import storage_errors
+from autointerp.store.search.columns import Filters
 
 _LOGGER = logging.getLogger("autointerp.api")
 _FILES_EACH = 2
@@ -67,21 +68,23 @@ class DictionaryFiles:
         self._made: dict[str, Download] = {}
         self._digested: tuple[Sequence[bytes] | None, str] = (None, "")
 
-    def etags(self, model: str, fmt: str) -> tuple[str, ...]:
+    def etags(self, model: str, fmt: str, filters: Filters | None = None) -> tuple[str, ...]:
         """The tags of the whole file of the labels of now; a download has the first."""
-        digest = self._digest(self._source(model), fmt)
+        digest = self._digest(self._source(model, filters), fmt)
         known = self._made.get(_name(model, fmt, digest))
         is_used = known is not None and known.error is None and not known.is_partial
         return tuple(dict.fromkeys((*([known.etag] if known and is_used else ()), f'"{digest}"')))
 
-    def download(self, model: str, fmt: str) -> Download:
+    def download(self, model: str, fmt: str, filters: Filters | None = None) -> Download:
         """The download; it is started, and grows, where there is none yet.
+
+        Filters are for formats that are made of rows alone.
 
         Raises:
             Problem: 404 where the model has no labels.
             StorageError: the disk refuses.
         """
-        source = self._source(model)
+        source = self._source(model, filters)
         digest = self._digest(source, fmt)
         name = _name(model, fmt, digest)
         with self._lock:
@@ -94,9 +97,9 @@ class DictionaryFiles:
             self._made[name] = result
             return result
 
-    def _source(self, model: str) -> LabelRows:
+    def _source(self, model: str, filters: Filters | None) -> LabelRows:
         index = self._indexes.of(model)
-        rows, change = index.rows()
+        rows, change = index.rows(filters)
         return LabelRows(model, rows, change, self._indexes.store(model))
 
     def _digest(self, source: LabelRows, fmt: str) -> str:

@@ -180,8 +180,11 @@ def _records(
     if (unit.hook, unit.index, side) not in sides:
         return None
     label = if_readable(partial(source.store.get_label, unit, side), source.leave_out)
-    sets = if_readable(partial(source.store.get_sets, unit, side), source.leave_out)
-    return None if label is None or sets is None else label_records(label, sets)
+    if label is None:
+        return None
+    read = partial(source.store.get_sets, unit, side, label.origin)
+    sets = if_readable(read, source.leave_out)
+    return None if sets is None else label_records(label, sets)
 
 
 def _safe(model: str) -> str:

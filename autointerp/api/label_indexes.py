@@ -44,6 +44,11 @@ class LabelIndexes:
             raise Problem(404, "model_unknown", "there are no labels of a model of that name")
         return self._stores.of(model)
 
+    def has_kept(self, model: str) -> bool:
+        """Whether labels of a model are kept beside newer ones, as far as is known."""
+        index = self._indexes.get(model)
+        return index is not None and index.has_kept
+
     def is_near(self, model: str) -> bool:
         """Whether reading a label of a model asks nothing but this machine."""
         index = self._indexes.get(model)

@@ -19,7 +19,7 @@ from autointerp.api.schemas.explanation_schemas import ScorerOut
 from autointerp.api.tagged_body import TaggedBody
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
-from autointerp.core.ids import HookPoint, UnitId
+from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import ActivationRecord, band_order
 from autointerp.core.scores import ScorerResult
 from autointerp.core.unreadable import OnUnreadable, if_readable
@@ -68,7 +68,8 @@ def labels_of(
 
 def records_of(store: LabelStore, label: Label, on_unreadable: OnUnreadable) -> LabelRecords | None:
     """What the explainer read and the scorer judged, or None where it was not kept."""
-    sets = if_readable(partial(store.get_sets, label.unit, label.side), on_unreadable)
+    read = partial(store.get_sets, label.unit, label.side, label.origin)
+    sets = if_readable(read, on_unreadable)
     return None if sets is None else label_records(label, sets)
 
 
@@ -84,7 +85,8 @@ class UnitPageReader:
         """What gives the page of each of them: `UnitPages.page`, which takes ``trials``."""
         store = self.indexes.store(self.model)
         result = zip(units, store.sides_of(units), strict=True)
-        return [partial(self.pages.page, store, unit, sides) for unit, sides in result]
+        page = partial(self.pages.page, store, has_kept=self.indexes.has_kept(self.model))
+        return [partial(page, unit, sides) for unit, sides in result]
 
 
 class UnitPages:
@@ -97,9 +99,11 @@ class UnitPages:
         self._lock = threading.Lock()
 
     def page(
-        self, store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool
+        self, store: LabelStore, unit: UnitId, sides: LoadSides, *, trials: bool, has_kept: bool
     ) -> TaggedBody:
         """Everything about a unit, as the JSON of a `UnitPage`.
+
+        `has_kept` is whether the store keeps labels beside newer ones, which are named then.
 
         Raises:
             Problem: 404 where it has none.
@@ -114,7 +118,9 @@ class UnitPages:
                 self._kept.move_to_end(key)
                 return known[1]
         unreadable: list[AutointerpError] = []
-        result = TaggedBody.of(_unit_page(store, unit, sides, unreadable, trials=trials))
+        labels = labels_of(sides, unit, unreadable)
+        others = store.kept_of(unit, unreadable.append) if has_kept else ()
+        result = TaggedBody.of(_unit_page(store, labels, others, unreadable, trials=trials))
         # What could not be read may be readable without a change.
         self._keep(key, None if unreadable else stamp, result)
         return result
@@ -131,16 +137,42 @@ class UnitPages:
                 self._n_bytes -= len(oldest.data)
 
 
+def page_of_origin(
+    store: LabelStore, unit: UnitId, *, corpus: str | None, explainer: str | None, trials: bool
+) -> TaggedBody:
+    """The same page of labels that were made from a text, or by an explainer: the newest of a side.
+
+    Raises:
+        Problem: 404 where it has none.
+        AutointerpError: labels are there, none of which can be read.
+    """
+    unreadable: list[AutointerpError] = []
+    there = [*labels_of(partial(store.get_sides, unit), unit, unreadable)]
+    there += store.kept_of(unit, unreadable.append)
+    shown: dict[Side, Label] = {}
+    for label in there:
+        if corpus in {None, label.origin.corpus} and explainer in {None, label.origin.explainer}:
+            shown.setdefault(label.side, label)
+    if not shown:
+        origins = dict.fromkeys(label.origin for label in there)
+        known = ", ".join(f"corpus={o.corpus} explainer={o.explainer}" for o in origins)
+        detail = f"there is no such label of {unit}; it has labels of {known}"
+        raise Problem(404, "label_unknown", detail)
+    others = [label for label in there if all(label is not one for one in shown.values())]
+    labels = tuple(shown[side] for side in Side if side in shown)
+    return TaggedBody.of(_unit_page(store, labels, others, unreadable, trials=trials))
+
+
 def _unit_page(
     store: LabelStore,
-    unit: UnitId,
-    sides: LoadSides,
+    labels: Sequence[Label],
+    others: Sequence[Label],
     unreadable: list[AutointerpError],
     *,
     trials: bool,
 ) -> bytes:
     # Stored values were checked when they were read, so that they are not checked again.
-    labels = labels_of(sides, unit, unreadable)
+    unit = labels[0].unit
     shown = [_side(label, records_of(store, label, unreadable.append), trials) for label in labels]
     page = {
         "unit": str(unit),
@@ -149,9 +181,20 @@ def _unit_page(
         "layer": unit.layer,
         "index": unit.index,
         "sides": shown,
+        "others": [_other(label) for label in others],
         "unreadable": [str(error) for error in unreadable],
     }
     return to_json(page)
+
+
+def _other(label: Label) -> Plain:
+    return {
+        "side": label.side,
+        **label.origin._asdict(),
+        "description": label.explanation.text if label.explanation else None,
+        "status": label.status,
+        "score": label.headline.value,
+    }
 
 
 def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:

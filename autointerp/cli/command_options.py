@@ -131,6 +131,12 @@ RecordFiles = Annotated[
 JsonFile = Annotated[
     Path | None, typer.Option("--out", help="File for the JSON, beside what is printed.")
 ]
+OfCorpus = Annotated[
+    str | None, typer.Option("--corpus", help="Labels made from this text; else the newest.")
+]
+OfExplainer = Annotated[
+    str | None, typer.Option("--explainer", help="Labels by this explainer; else the newest.")
+]
 Server = Annotated[
     str | None,
     typer.Option(help="Address of the server; AUTOINTERP_SERVER, or http://127.0.0.1:8000."),

@@ -18,6 +18,8 @@ from autointerp.cli.command_options import (
     JobId,
     LabelOptions,
     LlmFirst,
+    OfCorpus,
+    OfExplainer,
     PrintConfig,
     Server,
 )
@@ -175,12 +177,19 @@ def download(
     model: _Model = "smollm2-135m",
     fmt: _Format = DownloadFormat.PARQUET,
     out: _File = None,
+    corpus: OfCorpus = None,
+    explainer: OfExplainer = None,
     server: Server = None,
     as_json: AsJson = False,
 ) -> None:
-    """Downloads all labels of a model; continues a download that was interrupted."""
+    """Downloads all labels of a model; continues a download that was interrupted.
+
+    With --corpus or --explainer a table of those labels, also where newer ones took their place.
+    """
     with connected(server) as client:
-        path = client.download(model, out or Path(model + fmt.suffix), format=fmt.value)
+        file = out or Path(model + fmt.suffix)
+        origin = {"corpus": corpus, "explainer": explainer}
+        path = client.download(model, file, format=fmt.value, **origin)
     size = path.stat().st_size
     if as_json:
         print_json({"path": str(path), "bytes": size})

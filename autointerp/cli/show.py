@@ -9,13 +9,14 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, Server
+from autointerp.cli.command_options import AsJson, OfCorpus, OfExplainer, Server
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.remote import connected
 from autointerp.cli.rendering.console import print_json, result_console
 from autointerp.cli.rendering.explanation_parts import explanations_json
 from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_remote_unit, read_unit
+from autointerp.core.errors import InputError
 
 _Unit = Annotated[str, typer.Argument(help="5:131 or smollm2-135m/blocks.5.mlp.hook_post/131.")]
 _Folder = Annotated[Path, typer.Option("--dir", help="Folder of a run or of a dictionary.")]
@@ -31,16 +32,21 @@ def register(app: typer.Typer) -> None:
 
     @app.command()
     @partial(with_options, helps={"server": "Address of a server, in place of a folder."})
-    def show(
+    def show(  # noqa: PLR0913 - one parameter an option
         unit: _Unit,
+        *,
         folder: _Folder = Path("runs/demo"),
         server: Server = None,
+        corpus: OfCorpus = None,
+        explainer: OfExplainer = None,
         full: _Full = False,
         scores: _Scores = False,
         as_json: AsJson = False,
     ) -> None:
         """Shows a unit: explanations, coloured exemplars, real against predicted, scores."""
-        views = _views(folder, server, unit)
+        if server is None and (corpus or explainer):
+            raise InputError("--corpus and --explainer choose among labels of a --server")
+        views = _views(folder, server, unit, corpus=corpus, explainer=explainer)
         if as_json:
             print_json([_json(view) for view in views])
             return
@@ -55,8 +61,10 @@ def _json(view: UnitView) -> dict[str, object]:
     return {"unit": str(view.label.unit), **explanations_json(view.label), **asdict(view)}
 
 
-def _views(folder: Path, server: str | None, unit: str) -> tuple[UnitView, ...]:
+def _views(
+    folder: Path, server: str | None, unit: str, **origin: str | None
+) -> tuple[UnitView, ...]:
     if server is None:
         return read_unit(folder, unit)
     with connected(server) as client:
-        return read_remote_unit(client, unit)
+        return read_remote_unit(client, unit, **origin)

@@ -97,8 +97,12 @@ def read_units(folder: Path) -> Iterator[UnitView]:
         yield _from_sets(label, sets)
 
 
-def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
+def read_remote_unit(
+    client: Client, text: str, *, corpus: str | None = None, explainer: str | None = None
+) -> tuple[UnitView, ...]:
     """Every labelled side of a unit of a server, positive first.
+
+    The newest label of each, of one corpus or explainer where that is given; others are said.
 
     Raises:
         InputError: the text does not name a unit, or the unit has no label.
@@ -106,7 +110,13 @@ def read_remote_unit(client: Client, text: str) -> tuple[UnitView, ...]:
     """
     match = _matched(text)
     model = match["subject"] or _only_model(client)
-    page = client.unit(model, match["hook"] or match["layer"], int(match["index"]), trials=True)
+    hook, index = match["hook"] or match["layer"], int(match["index"])
+    page = client.unit(model, hook, index, trials=True, corpus=corpus, explainer=explainer)
+    for other in page.get("others", ()):
+        score = "" if other["score"] is None else f"{other['score']:.2f}, "
+        by = f" --explainer {other['explainer']}" if other["explainer"] else ""
+        text = shortened(other["description"] or other["status"])
+        say(f"another label ({other['side']}): --corpus {other['corpus']}{by}: {score}{text}")
     return tuple(_from_page(page, side) for side in page["sides"])
 
 

@@ -166,9 +166,10 @@ class Client:
     def labels(self, model: str, **query: object) -> Iterator[dict[str, Any]]:
         """Rows of labels, page by page.
 
-        The query takes ``layer``, ``hook``, ``status``, ``score_min``, ``score_max``, ``q`` and
-        ``sort``: ``unit``, or ``score``, ``llm_score`` or ``llm_added``, with ``-`` before it the
-        greatest first.
+        The query takes ``layer``, ``hook``, ``status``, ``score_min``, ``score_max``, ``corpus``,
+        ``explainer``, ``q`` and ``sort``: ``unit``, or ``score``, ``llm_score`` or ``llm_added``,
+        with ``-`` before it the greatest first. With ``corpus`` or ``explainer`` labels are listed
+        whose place newer ones took, too.
         """
         path, cursor = f"/v1/models/{_part(model)}/labels", None
         while True:
@@ -179,27 +180,45 @@ class Client:
             if cursor is None:
                 return
 
-    def unit(
-        self, model: str, hook: str | int, index: int, *, trials: bool = False
+    def unit(  # noqa: PLR0913 - what tells one label from others
+        self,
+        model: str,
+        hook: str | int,
+        index: int,
+        *,
+        trials: bool = False,
+        corpus: str | None = None,
+        explainer: str | None = None,
     ) -> dict[str, Any]:
         """Everything about a unit, as the server's JSON.
+
+        With `corpus` or `explainer` the newest label from that text or by that explainer, else the
+        newest of all; ``others`` names those that are not shown.
 
         `hook` may be a layer, for its ``mlp.hook_post``, or its ``mlp.hook_mid`` where that is
         labelled instead; `trials` adds what scorers were asked.
         """
-        params = {"trials": "true" if trials else None}
+        asked = {"corpus": corpus, "explainer": explainer}
+        params = {"trials": "true" if trials else None, **asked}
         page: dict[str, Any] = self._of_unit("GET", model, hook, index, params=params)
         return page
 
-    def label(
-        self, model: str, hook: str | int, index: int, *, side: Side | str | None = None
+    def label(  # noqa: PLR0913 - what tells one label from others
+        self,
+        model: str,
+        hook: str | int,
+        index: int,
+        *,
+        side: Side | str | None = None,
+        corpus: str | None = None,
+        explainer: str | None = None,
     ) -> Label:
-        """The label of a side of a unit, by default of the first side that has one.
+        """The label of a side of a unit, by default of the first side that has one, as of `unit`.
 
         Raises:
             InputError: there is no such label.
         """
-        page = self.unit(model, hook, index, trials=True)
+        page = self.unit(model, hook, index, trials=True, corpus=corpus, explainer=explainer)
         sides = [x for x in page["sides"] if side is None or x["side"] == side]
         if not sides:
             raise InputError(f"{page['unit']} has no label of its {side} side")
@@ -260,10 +279,17 @@ class Client:
         out: Path | str,
         *,
         format: Literal["parquet", "jsonl", "neuronpedia", "archive"] = "parquet",  # noqa: A002
+        corpus: str | None = None,
+        explainer: str | None = None,
     ) -> Path:
-        """Downloads the feature dictionary as a file; resumes an interrupted download."""
+        """Downloads the feature dictionary as a file; resumes an interrupted download.
+
+        Tables may be of the labels from one text or by one explainer.
+        """
         path = f"/v1/models/{_part(model)}/dictionary"
-        return fetch_file(self._session, path, {"format": format}, Path(out))
+        given = {"format": format, "corpus": corpus, "explainer": explainer}
+        params = {name: value for name, value in given.items() if value is not None}
+        return fetch_file(self._session, path, params, Path(out))
 
 
 def label_of(page: Mapping[str, Any], side: Mapping[str, Any]) -> Label:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
@@ -183,6 +184,21 @@ class LabelSummary:
     suppressed: tuple[tuple[str, float], ...] = ()
 
 
+class LabelOrigin(NamedTuple):
+    """What a label was made from; a service keeps the newest label of each for a unit's side."""
+
+    corpus: str
+    """Name of the corpus that was read."""
+    explainer: str | None
+    """Whose explanation describes the side; None where none does."""
+
+    @property
+    def digest(self) -> str:
+        """Names it in files and keys: 12 hexadecimal digits."""
+        text = f"{self.corpus}\x1f{self.explainer or ''}"
+        return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """The outcome for one side of one unit."""
@@ -244,6 +260,17 @@ class Label:
         """Whether a store takes it in place of another: a failure replaces only a failure."""
         failed = LabelStatus.FAILED
         return stored is None or self.status is not failed or stored.status is failed
+
+    @property
+    def origin(self) -> LabelOrigin:
+        """The text and the explainer that it was made from."""
+        explainer = self.explanation.explainer if self.explanation is not None else None
+        return LabelOrigin(self.provenance.corpus, explainer)
+
+    def keeps(self, stored: Label) -> bool:
+        """Whether a store of several jobs keeps another, whose place this one takes, beside it."""
+        describes = stored.explanation is not None and stored.status is not LabelStatus.FAILED
+        return describes and self.origin != stored.origin
 
     def result(self, scorer: str) -> ScorerResult | None:
         """What that scorer found, or None where it did not run."""

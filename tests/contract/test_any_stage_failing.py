@@ -17,7 +17,7 @@ from typing_extensions import override
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
-from autointerp.core.explanations import Label
+from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, JobState, Stage, WorkItem
 from autointerp.core.records import UnitSets
@@ -123,9 +123,9 @@ class FailingStore(MemoryLabelStore):
         super().put_label(label)
 
     @override
-    def put_sets(self, sets: UnitSets) -> None:
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
         self._fail("put_sets")
-        super().put_sets(sets)
+        super().put_sets(sets, origin)
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:

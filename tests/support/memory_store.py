@@ -10,7 +10,7 @@ from functools import partial
 from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.explanations import Label, LabelSummary
+from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
@@ -33,20 +33,45 @@ class MemoryLabelStore(LabelStore):
         self._change = 0
         self._rows: dict[tuple[UnitId, Side], tuple[int, bytes]] = {}
         self._labels: dict[tuple[UnitId, Side], bytes] = {}
-        self._sets: dict[tuple[UnitId, Side], bytes] = {}
+        self._sets: dict[tuple[UnitId, Side, LabelOrigin | None], bytes] = {}
+        self._kept: dict[tuple[UnitId, Side, LabelOrigin], bytes] = {}
+        self._kept_rows: dict[tuple[UnitId, Side, LabelOrigin], tuple[int, bytes]] = {}
 
     @override
     def put_label(self, label: Label) -> None:
         key, data = (label.unit, label.side), pack_label(label)
         row = self._row_of(label).encode() if self._row_of else None
         with self._lock:
-            if not label.replaces(self.get_label(*key)):
+            there = self.get_label(*key)
+            if not label.replaces(there):
                 return
+            if there is not None and label.keeps(there):
+                self._keep(there, self._labels[key])
+            self._kept.pop((*key, label.origin), None)
+            self._kept_rows.pop((*key, label.origin), None)
             self._labels[key] = data
             if row is not None:
                 self._change += 1
                 self._rows.pop(key, None)
                 self._rows[key] = (self._change, row)
+
+    def _keep(self, label: Label, data: bytes) -> None:
+        key = (label.unit, label.side, label.origin)
+        self._kept[key] = data
+        if self._row_of:
+            self._change += 1
+            self._kept_rows[key] = (self._change, self._row_of(label).encode())
+
+    @override
+    def kept_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[Label, ...]:
+        return tuple(label for label in self.kept(on_unreadable) if label.unit == unit)
+
+    @override
+    def kept(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
+        for unit, side, origin in sorted(self._kept, key=lambda key: reading_order(*key[:2])):
+            yield unpack_label(self._kept[unit, side, origin], where=f"the label of {unit}")
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
@@ -72,17 +97,21 @@ class MemoryLabelStore(LabelStore):
         return len(self._labels)
 
     @override
-    def put_sets(self, sets: UnitSets) -> None:
-        self._sets[sets.explain.unit, sets.explain.side] = pack_whole_sets(sets)
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
+        self._sets[sets.explain.unit, sets.explain.side, origin] = pack_whole_sets(sets)
 
     @override
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
-        data = self._sets.get((unit, side))
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
+        label = self.get_label(unit, side) if origin is None else None
+        origin = label.origin if label is not None else origin
+        data = self._sets.get((unit, side, origin), self._sets.get((unit, side, None)))
         return None if data is None else unpack_whole_sets(data, where=f"the sets of {unit}")
 
     @override
     def sides_with_sets(self) -> Set[SideKey]:
-        return {(unit.hook, unit.index, side) for unit, side in tuple(self._sets)}
+        return {(unit.hook, unit.index, side) for unit, side, _ in tuple(self._sets)}
 
     @override
     def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
@@ -90,9 +119,13 @@ class MemoryLabelStore(LabelStore):
             raise AutointerpError(NO_ROWS)
         with self._lock:
             since = change if change <= self._change else 0
-            newer = (stored for stored in self._rows.values() if stored[0] > since)
+            rows = [(change, row, False) for change, row in self._rows.values()]
+            rows += [(change, row, True) for change, row in self._kept_rows.values()]
+            newer = (stored for stored in sorted(rows) if stored[0] > since)
             found = list(itertools.islice(newer, limit))
-        return [listed_row(row) for _, row in found], found[-1][0] if found else since
+        listed = [(listed_row(row), is_kept) for _, row, is_kept in found]
+        last = found[-1][0] if found else since
+        return [row and row._replace(is_kept=is_kept) for row, is_kept in listed], last
 
     def _in_order(self) -> Iterator[tuple[str, bytes]]:
         for unit, side in sorted(self._labels, key=lambda key: reading_order(*key)):

@@ -14,13 +14,14 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.datastructures import Headers
 from starlette.responses import StreamingResponse
 
-from autointerp.api.app_state import AppState, Reader, State
+from autointerp.api.app_state import Reader, State
 from autointerp.api.dictionary_files import Download
 from autointerp.api.dictionary_formats import FORMATS
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import matches, problems
-from autointerp.api.routes.units import Model
+from autointerp.api.routes.units import Corpus, Model, OfExplainer
 from autointerp.api.store_reads import in_thread
+from autointerp.store.search.columns import Filters
 
 router = APIRouter(prefix="/v1/models/{model}", tags=["dictionary"])
 
@@ -62,19 +63,35 @@ async def get_dictionary(
     state: State,
     _caller: Reader,
     fmt: Annotated[DictionaryFormat, Query(alias="format")] = DictionaryFormat.PARQUET,
+    corpus: Corpus = None,
+    explainer: OfExplainer = None,
 ) -> Response:
-    """Downloads all labels of a model; Range and If-Range go on with a download that was cut."""
-    etags = await in_thread(partial(state.downloads.etags, model, fmt))
+    """Downloads all labels of a model; Range and If-Range go on with a download that was cut.
+
+    They are the newest of each side; with `corpus` or `explainer`, of `parquet` and `jsonl`, those
+    made from that text or by that explainer, also where newer ones took their place.
+    """
+    filters = _filters(fmt, corpus, explainer)
+    etags = await in_thread(partial(state.downloads.etags, model, fmt, filters))
     headers = _headers(model, fmt, etags[0])
     if matches(request.headers, *etags):
         return Response(status_code=304, headers=headers)
     if request.method == "HEAD":
         return Response(headers=headers, media_type=FORMATS[fmt].media_type)
-    return await _body(request.headers, model, fmt, state)
+    started = partial(state.downloads.download, model, fmt, filters)
+    return await _body(request.headers, model, fmt, await in_thread(started))
 
 
-async def _body(asked: Headers, model: str, fmt: str, state: AppState) -> Response:
-    download = await in_thread(partial(state.downloads.download, model, fmt))
+def _filters(fmt: str, corpus: str | None, explainer: str | None) -> Filters | None:
+    if corpus is None and explainer is None:
+        return None
+    if FORMATS[fmt].reads_store:
+        detail = f"corpus and explainer select rows of parquet and jsonl, not of {fmt}"
+        raise Problem(422, "bad_request", detail)
+    return Filters(corpus=corpus, explainer=explainer)
+
+
+async def _body(asked: Headers, model: str, fmt: str, download: Download) -> Response:
     headers = _headers(model, fmt, download.etag)
     media_type = FORMATS[fmt].media_type
     wanted = _RANGE.fullmatch(asked.get("range", "").strip())

@@ -12,9 +12,16 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from autointerp.api.app_state import AppState, FastPathRoute, Reader, State, fast_path, reader_of
 from autointerp.api.problems import Problem
 from autointerp.api.routes.responses import JSON, answers, problems, tagged
-from autointerp.api.schemas.unit_schemas import UnitPage
+from autointerp.api.schemas.unit_schemas import UnitPage, UnitQuery
+from autointerp.api.store_reads import in_thread
 from autointerp.api.tagged_body import TaggedBody
-from autointerp.api.unit_pages import UnitPageReader, labels_of, records_of, unit_of
+from autointerp.api.unit_pages import (
+    UnitPageReader,
+    labels_of,
+    page_of_origin,
+    records_of,
+    unit_of,
+)
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.ids import UnitId
 from autointerp.dictionary.neuronpedia import hook_of_source, unit_lines
@@ -29,6 +36,13 @@ _INDEX = re.compile(r"\d{1,9}", re.ASCII)
 Model = Annotated[str, Path(examples=["smollm2-135m"])]
 Hook = Annotated[str, Path(examples=["blocks.5.mlp.hook_post"])]
 Index = Annotated[int, Path(ge=0, le=10**9, examples=[131])]
+Corpus = Annotated[
+    str | None, Query(max_length=1000, description="Of labels that were made from this text.")
+]
+OfExplainer = Annotated[
+    str | None, Query(max_length=100, description="Of labels by this explainer.")
+]
+_NOTHING_ASKED = UnitQuery()
 _SAME = {304: {"description": "What the caller has is what there is."}}
 
 
@@ -43,6 +57,7 @@ def _of_unit(request: Request) -> Mapping[str, Any] | None:
         "index": int(path["index"]),
         "state": result[0],
         "_caller": result[1],
+        "asked": _NOTHING_ASKED,
     }
 
 
@@ -58,13 +73,15 @@ async def get_unit(
     index: Index,
     state: State,
     _caller: Reader,
-    trials: Annotated[
-        bool, Query(description="With every question that was put to a scorer.")
-    ] = False,
+    asked: Annotated[UnitQuery, Query()],
 ) -> Response:
     """Shows a unit: label, explanations, scores, exemplars by band, statistics, provenance."""
     unit = unit_of(model, hook, index)
-    page = await _read(state, unit, trials)
+    if asked.corpus is None and asked.explainer is None:
+        page = await _read(state, unit, asked.trials)
+    else:
+        store = state.indexes.store(model)
+        page = await in_thread(partial(page_of_origin, store, unit, **asked.model_dump()))
     return tagged(page, request.headers, media_type=JSON)
 
 
@@ -72,7 +89,12 @@ async def _read(state: AppState, unit: UnitId, trials: bool) -> TaggedBody:
     model, pages = unit.subject, state.unit_pages
     if state.indexes.is_near(model):
         store = state.indexes.store(model)
-        near = partial(pages.page, store, unit, partial(store.get_sides, unit), trials=trials)
+        near = partial(
+            pages.page,
+            *(store, unit, partial(store.get_sides, unit)),
+            trials=trials,
+            has_kept=state.indexes.has_kept(model),
+        )
         return await state.batched_reads.run(near, near=True)
     page = await state.combined_reads.read(UnitPageReader(state.indexes, pages, model), unit)
     make = partial(page, trials=trials)

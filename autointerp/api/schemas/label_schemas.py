@@ -22,6 +22,15 @@ class ListQuery(Wire):
     status: LabelStatus | None = None
     score_min: float | None = Field(default=None, ge=-1, le=1)
     score_max: float | None = Field(default=None, ge=-1, le=1)
+    corpus: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="Labels made from this text, those too whose place newer ones of another text "
+        "or explainer took; without `corpus` and `explainer` the newest of each side.",
+    )
+    explainer: str | None = Field(
+        default=None, max_length=100, description="The same by explainer."
+    )
     q: str | None = Field(
         default=None,
         max_length=500,

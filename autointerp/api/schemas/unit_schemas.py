@@ -18,6 +18,20 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 
 
+class UnitQuery(Wire):
+    """Which labels of a unit are shown, and how much of them."""
+
+    trials: bool = Field(default=False, description="With every question that was put to a scorer.")
+    corpus: str | None = Field(
+        default=None,
+        max_length=1000,
+        description="The newest label of each side from this text; else the newest of all.",
+    )
+    explainer: str | None = Field(
+        default=None, max_length=100, description="The same by explainer."
+    )
+
+
 class StatisticsOut(Wire):
     """What was counted of the unit over all text."""
 
@@ -132,6 +146,17 @@ class UnitSide(Wire):
     strata: list[StratumOut]
 
 
+class OtherLabel(Wire):
+    """A label of the unit from another text or by another explainer than the one shown."""
+
+    side: Side
+    corpus: str
+    explainer: str | None
+    description: str | None
+    status: LabelStatus
+    score: float | None
+
+
 class UnitPage(Wire):
     """Every labelled side of a unit, positive first."""
 
@@ -141,6 +166,9 @@ class UnitPage(Wire):
     layer: int
     index: int
     sides: list[UnitSide]
+    others: list[OtherLabel] = Field(
+        default=[], description="Ask for one of them by its `corpus` and `explainer`."
+    )
     unreadable: list[str] = Field(
         default=[], description="Why a side, or its records, cannot be read and are left out."
     )

@@ -61,7 +61,7 @@ class CommittingStore(MemoryUnitStore):
         sets = self._read.get(target)
         # Where the store keeps the label that it has, that one's records stay with it.
         if sets is not None and label.replaces(stored):
-            self._into.put_sets(sets)
+            self._into.put_sets(sets, label.origin)
         self._into.put_label(label)
         self._commit_as(
             target,

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, TypeVar
 from typing_extensions import override
 
 from autointerp.core.errors import AutointerpError, InputError, StorageError
-from autointerp.core.explanations import Label, LabelStatus, LabelSummary
+from autointerp.core.explanations import Label, LabelOrigin, LabelStatus, LabelSummary
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, sync_folder
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
-from autointerp.store.labels import label_database, record_tables
+from autointerp.store.labels import kept_tables, label_database, record_tables
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_database import Change, Key, LabelDatabase, key_of
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
@@ -87,8 +87,14 @@ class FolderLabelStore(LabelStore):
 
         def put(connection: Connection) -> None:
             failed = label.status is LabelStatus.FAILED
-            if not failed or label_database.is_replaced(connection, key, label):
-                label_database.put(connection, key, row, packed)
+            if failed and not label_database.is_replaced(connection, key, label):
+                return
+            there = kept_tables.replaced_label(connection, key, label)
+            if there is not None:
+                kept_row = self._packed_row(there)
+                kept_tables.keep_label(connection, key, there.origin.digest, kept_row)
+            kept_tables.drop_kept(connection, key, label.origin.digest)
+            label_database.put(connection, key, row, packed)
 
         self._put(self._table.database, put)
 
@@ -130,6 +136,26 @@ class FolderLabelStore(LabelStore):
         return self._each(unpack_summary, on_unreadable)
 
     @override
+    def kept_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[Label, ...]:
+        found = self._kept(key_of(unit, Side.POSITIVE), on_unreadable)
+        return tuple(label for label in found if label.unit == unit)
+
+    @override
+    def kept(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
+        return self._kept(None, on_unreadable)
+
+    def _kept(self, key: Key | None, on_unreadable: OnUnreadable) -> Iterator[Label]:
+        self._flush()
+        for of, data in kept_tables.kept_labels(self._table.database, key):
+            where = f"what is kept beside {self._table.where(of)}"
+            read = partial(unpack_label, data, where=where, advice=self._advice)
+            label = if_readable(read, on_unreadable)
+            if label is not None:
+                yield label
+
+    @override
     def count(self) -> int:
         return self._labels().count()
 
@@ -159,24 +185,33 @@ class FolderLabelStore(LabelStore):
         return self._labels().hooks(layer)
 
     @override
-    def put_sets(self, sets: UnitSets) -> None:
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
         unit, side = sets.explain.unit, sets.explain.side
         windows, packed = pack_sets(sets)
+        there = None
+        if origin is not None:
+            there = if_readable(partial(self.get_without_trials, unit, side), lambda _: None)
 
         def put(connection: Connection) -> None:
+            if origin is not None:
+                was = there.origin.digest if there is not None else None
+                kept_tables.keep_sets(connection, unit.index, side, origin.digest, was)
             record_tables.put(connection, unit.index, side, windows, packed)
 
         self._put(self._tables(unit.hook).database, put)
 
     @override
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
         self._flush()
         old = self._old()
         if old is not None:
             return old.sets(unit, side)
         tables = self._tables(unit.hook)
         where = f"the records of {unit.index} ({side}) in {tables.database.path}"
-        sets = tables.get(unit.index, side, where=where, advice=self._advice)
+        known = None if origin is None else origin.digest
+        sets = tables.get(unit.index, side, where=where, advice=self._advice, origin=known)
         return sets if sets is not None and sets.explain.unit == unit else None
 
     @override
@@ -231,8 +266,12 @@ class FolderLabelStore(LabelStore):
         is_known = change <= labels.newest() and self._file in {None, file}
         self._file, last = file, change if is_known else 0
         changes = labels.changes(last, limit)
+        kept = kept_tables.kept_changes(self._table.database, last, limit)
+        changes = sorted((*changes, *kept))[:limit]
         rows = [
-            listed_row(_unpacked_row(one)) or made(self._readable(labels, one.key))
+            _kept_row(listed_row(_unpacked_row(one)))
+            if one.is_kept
+            else listed_row(_unpacked_row(one)) or made(self._readable(labels, one.key))
             for one in changes
         ]
         return [*again, *rows], changes[-1].number if changes else last
@@ -398,6 +437,10 @@ class FolderLabelStore(LabelStore):
             with first[0].writing() as connection:
                 for _, put in (first, *others):
                     put(connection)
+
+
+def _kept_row(row: ListedRow | None) -> ListedRow | None:
+    return row and row._replace(is_kept=True)
 
 
 def _unpacked_row(change: Change) -> bytes:

@@ -37,6 +37,8 @@ class Change(NamedTuple):
     key: Key
     row: bytes | None
     """By which it is listed, compressed; None where whoever put it made none."""
+    is_kept: bool = False
+    """Whether a newer label of another origin took its place."""
 
 
 class LabelDatabase:
@@ -81,8 +83,8 @@ class LabelDatabase:
 
     def newest(self) -> int:
         """The number of the last change, 0 where there is none."""
-        found = self._all("SELECT coalesce(max(change), 0) FROM labels")
-        return int(found[0][0]) if found else 0
+        with self.database.reading() as connection:
+            return 0 if connection is None else change_of(connection) - 1
 
     def numbering(self) -> int | None:
         """Another file, which numbers changes otherwise, has another; None where there is none."""
@@ -129,8 +131,20 @@ def key_of(unit: UnitId, side: Side) -> Key:
 def put(connection: Connection, key: Key, row: bytes | None, packed: bytes) -> None:
     """Puts a packed label as the newest change."""
     connection.execute("DELETE FROM compact")
-    insert = f"INSERT OR REPLACE INTO labels ({_KEY}, row, label) VALUES (?, ?, ?, ?, ?, ?)"
-    connection.execute(insert, (*key, row, packed))
+    columns = f"change, {_KEY}, row, label"
+    insert = f"INSERT OR REPLACE INTO labels ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    connection.execute(insert, (change_of(connection), *key, row, packed))
+
+
+def change_of(connection: Connection) -> int:
+    """The number of the next change."""
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+    numbers = [
+        connection.execute(f"SELECT coalesce(max(change), 0) FROM {name}").fetchone()[0]
+        for name in ("labels", "kept")
+        if name in tables
+    ]
+    return int(max(numbers)) + 1
 
 
 def is_replaced(connection: Connection, key: Key, failed: Label) -> bool:

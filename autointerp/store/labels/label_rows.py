@@ -36,6 +36,10 @@ class ListedRow(NamedTuple):
     """Each of `SCORES`."""
     words: str
     """The description and the top tokens, a line each."""
+    origin: tuple[str | None, str | None]
+    """Corpus and explainer; None where the row, an earlier version's, does not say."""
+    is_kept: bool = False
+    """Whether a newer label of another origin took its place."""
 
 
 def listed_row(text: bytes) -> ListedRow | None:
@@ -63,7 +67,12 @@ def _listed(text: bytes, values: dict[str, Any]) -> ListedRow | None:
         return None
     side, status = _SIDES.index(side), _STATUSES.index(status)
     words = "\n".join((words or "", *(tokens or ())))
-    return ListedRow(text, len(values), layer, str(hook), index, side, status, tuple(scores), words)
+    corpus, explainer = values.get("corpus"), values.get("explainer", values.get("typeName"))
+    origin = tuple(name if type(name) is str else None for name in (corpus, explainer))
+    return ListedRow(
+        *(text, len(values), layer, str(hook), index, side, status, tuple(scores), words),
+        origin=(origin[0], origin[1]),
+    )
 
 
 def _number(value: object, end: int) -> int:

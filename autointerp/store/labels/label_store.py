@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import override
 
-from autointerp.core.explanations import Label, LabelSummary
+from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
@@ -49,11 +49,19 @@ class UnitStore(Protocol):
         """The label, which may lack its trials where none failed; that takes less time."""
         return self.get_label(unit, side)
 
-    def put_sets(self, sets: UnitSets) -> None:
-        """Stores the records of a side's three sets."""
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
+        """Stores the records of a side's three sets.
 
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
-        """The three sets, or None where there are none."""
+        Where the origin of their label is given those of labels of another origin stay.
+        """
+
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
+        """The three sets, or None where there are none.
+
+        Those behind the label of one origin, or without it behind the one that `get_label` gives.
+        """
 
     @contextmanager
     def batch(self) -> Iterator[None]:
@@ -62,7 +70,11 @@ class UnitStore(Protocol):
 
 
 class LabelStore(UnitStore, Protocol):
-    """All labels and record sets of one subject model."""
+    """All labels and record sets of one subject model.
+
+    Of a side there is one label, the newest. One of another origin whose place it took is kept
+    beside it, with its records, until a label of that origin is put again (`Label.keeps`).
+    """
 
     @property
     def labels_are_local(self) -> bool:
@@ -100,8 +112,20 @@ class LabelStore(UnitStore, Protocol):
     def summaries(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[LabelSummary]:
         """The summary of every label in the same order, some hundreds in memory at a time."""
 
+    def kept_of(
+        self,
+        unit: UnitId,  # noqa: ARG002 - this one keeps none
+        on_unreadable: OnUnreadable = refuse_unreadable,  # noqa: ARG002
+    ) -> tuple[Label, ...]:
+        """The labels of a unit's sides that newer ones of another origin took the place of."""
+        return ()
+
+    def kept(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:  # noqa: ARG002
+        """Every such label, in reading order."""
+        return iter(())
+
     def count(self) -> int:
-        """How many labels there are, of any status."""
+        """How many labels there are, of any status, without those that are kept beside them."""
 
     def sides_with_sets(self) -> Set[SideKey]:
         """The sides whose sets were there when this was called."""
@@ -109,10 +133,10 @@ class LabelStore(UnitStore, Protocol):
     def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         """Rows of labels that were put after a change, oldest first, and the last one's change.
 
-        A row is the label's, as `RowOf` made it; where a label was put again the newest row comes
-        last, and older ones may be left out. A damaged row is None; it comes again, beyond the
-        limit, once it was mended. A change that the store does not know, as one of another store,
-        gives the rows from the beginning on.
+        A row is the label's, as `RowOf` made it, and says of one that is kept that it is. Where a
+        label was put again the newest row comes last, and older ones may be left out. A damaged row
+        is None; it comes again, beyond the limit, once it was mended. A change that the store does
+        not know, as one of another store, gives the rows from the beginning on.
 
         The first change is 0.
 
@@ -154,7 +178,8 @@ def copy_all(
         for label in source.labels(on_unreadable):
             unit, side = label.unit, label.side
             if sides is None or (unit.hook, unit.index, side) in sides:
-                sets = if_readable(partial(source.get_sets, unit, side), on_unreadable)
+                read = partial(source.get_sets, unit, side, label.origin)
+                sets = if_readable(read, on_unreadable)
                 if sets is not None:
                     target.put_sets(sets)
                 target.put_label(label)
@@ -178,9 +203,11 @@ class MemoryUnitStore(UnitStore):
         return self._labels.get((unit, side))
 
     @override
-    def put_sets(self, sets: UnitSets) -> None:
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
         self._sets[sets.explain.unit, sets.explain.side] = sets
 
     @override
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
         return self._sets.get((unit, side))

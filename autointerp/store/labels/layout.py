@@ -12,7 +12,7 @@ from urllib.parse import quote
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, Side, UnitId
 
-_NAME = re.compile(r"(\d{7,})\.(positive|negative)")
+_NAME = re.compile(r"(\d{7,})\.(positive|negative)(?:\.[0-9a-f]{12})?")
 _SIDES = tuple(Side)
 _PLACES = {side.value: place for place, side in enumerate(_SIDES)}
 
@@ -42,7 +42,10 @@ def unit_sides(folder: Path, suffix: str) -> set[SideKey]:
 
 
 def side_of_path(path: str, suffix: str) -> SideKey | None:
-    """The side that `unit_path` named a file after, ``HOOK/INDEX.SIDE`` and the suffix."""
+    """The side that `unit_path` named a file after, ``HOOK/INDEX.SIDE`` and the suffix.
+
+    The digest of an origin may stand before the suffix.
+    """
     hook, _, name = path.rpartition("/")
     match = _NAME.fullmatch(name.removesuffix(suffix)) if name.endswith(suffix) else None
     return (hook, int(match[1]), _SIDES[_PLACES[match[2]]]) if match else None

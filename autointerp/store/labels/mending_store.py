@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from typing_extensions import override
 
 from autointerp.core.errors import DamagedError, InputError, StorageError
-from autointerp.core.explanations import Label
+from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.store.labels.label_store import UnitStore
@@ -59,19 +59,21 @@ class MendingStore(UnitStore):
         return None
 
     @override
-    def put_sets(self, sets: UnitSets) -> None:
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
         key = (sets.explain.unit, sets.explain.side)
         if key not in self._known_sets:
             with suppress(StorageError):  # It is replaced.
-                self.get_sets(*key)
+                self.get_sets(*key, origin)
         if key not in self.newer_sets:
-            self._store.put_sets(sets)
+            self._store.put_sets(sets, origin)
 
     @override
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
         self._known_sets.add((unit, side))
         try:
-            return self._store.get_sets(unit, side)
+            return self._store.get_sets(unit, side, origin)
         except DamagedError as error:
             self._say(f"records are read anew: {error}")
         except InputError as error:

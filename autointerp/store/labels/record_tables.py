@@ -16,6 +16,7 @@ from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable
 from autointerp.store.codec import plain_json
 from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.kept_tables import find_sets
 from autointerp.store.packed_sets import StoredWindow, unpack_sets
 from autointerp.store.packing import Packer, Unpacker, damages, frame, unframe
 
@@ -42,8 +43,16 @@ class RecordTables:
     def __init__(self, path: Path) -> None:
         self.database = Database(path, _TABLES)
 
-    def get(self, index: int, side: Side, *, where: str, advice: str = REMAKE) -> UnitSets | None:
-        """The sets of a side of a unit; None where there are none.
+    def get(
+        self,
+        index: int,
+        side: Side,
+        *,
+        where: str,
+        advice: str = REMAKE,
+        origin: str | None = None,
+    ) -> UnitSets | None:
+        """The sets of a side of a unit, of one origin where it is given; None where there are none.
 
         Raises:
             DamagedError: they, or the text that they are of, are damaged.
@@ -51,8 +60,7 @@ class RecordTables:
         with self.database.reading() as connection:
             if connection is None:
                 return None
-            query = "SELECT windows, sets FROM sets WHERE unit = ? AND side = ?"
-            found = connection.execute(query, (index, _SIDES.index(side))).fetchone()
+            found = find_sets(connection, index, side, origin)
             if found is None:
                 return None
             refs = _refs(found[0], where, advice)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
@@ -11,7 +12,7 @@ from typing_extensions import override
 
 from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import AutointerpError, InputError, StorageError, UpstreamError
-from autointerp.core.explanations import Label, LabelStatus, LabelSummary
+from autointerp.core.explanations import Label, LabelOrigin, LabelStatus, LabelSummary
 from autointerp.core.files import gunzip
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
@@ -27,6 +28,13 @@ from autointerp.store.labels.layout import (
     side_of_path,
     unit_path,
 )
+from autointerp.store.labels.redis_label_scripts import (
+    KEPT,
+    PUT_LABEL,
+    ROWS_AGAIN,
+    ROWS_SINCE,
+    kept_key,
+)
 from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
 from autointerp.store.packed_sets import pack_whole_sets, unpack_whole_sets
 from autointerp.store.redis_connection import PREFIX, RedisConnection
@@ -36,51 +44,6 @@ _BATCH = 200
 _SETS, _OLD_SETS = ".sets", ".json.gz"
 _AGAIN = "label the unit again to make it anew"
 
-# KEYS: labels, rows, row-changes, row-change, failed-labels, models.
-# ARGV: field, label, row or "", whether it failed, model.
-_PUT_LABEL = """
-local known = redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1
-if ARGV[4] == '1' and known and redis.call('SISMEMBER', KEYS[5], ARGV[1]) == 0 then return 0 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
-if ARGV[4] == '1' then
-  redis.call('SADD', KEYS[5], ARGV[1])
-else
-  redis.call('SREM', KEYS[5], ARGV[1])
-end
-if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
-end
-redis.call('SADD', KEYS[6], ARGV[5])
-return 1
-"""
-
-# KEYS: rows, row-changes, row-change. ARGV: change, most rows.
-_ROWS_SINCE = """
-local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
-local since = tonumber(ARGV[1])
-if since > newest then since = 0 end
-local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
-  'LIMIT', 0, ARGV[2])
-local rows, last = {}, since
-for i = 1, #changed, 2 do
-  rows[#rows + 1] = changed[i]
-  rows[#rows + 1] = redis.call('HGET', KEYS[1], changed[i]) or ''
-  last = changed[i + 1]
-end
-return {tostring(last), rows}
-"""
-
-# KEYS: rows, row-changes, labels. ARGV: fields. False where there is no label any more.
-_ROWS_AGAIN = """
-local rows = {}
-for i, field in ipairs(ARGV) do
-  local listed = redis.call('ZSCORE', KEYS[2], field)
-  listed = listed and redis.call('HEXISTS', KEYS[3], field) == 1
-  rows[i] = listed and (redis.call('HGET', KEYS[1], field) or '')
-end
-return rows
-"""
 _MOST_AGAIN = 1000
 """Damaged rows that are looked at again at a time."""
 
@@ -103,9 +66,9 @@ class RedisLabelStore(LabelStore):
         self._row_of = row_of
         self._damaged: dict[bytes, None] = {}
         self._sets = f"sets/{folder_name(model)}"
-        self._labels, self._rows, self._changes, self._change, self._failed = (
-            f"{PREFIX}{name}:{model}"
-            for name in ("labels", "rows", "row-changes", "row-change", "failed-labels")
+        names = ("labels", "rows", "row-changes", "row-change", "failed-labels", "kept-rows")
+        self._labels, self._rows, self._changes, self._change, self._failed, self._kept_rows = (
+            f"{PREFIX}{name}:{model}" for name in names
         )
 
     @property
@@ -118,9 +81,29 @@ class RedisLabelStore(LabelStore):
         data = pack_label(label)
         row = self._row_of(label) if self._row_of else ""
         keys = [self._labels, self._rows, self._changes, self._change, self._failed, _MODELS]
+        keys += [self._kept_rows, kept_key(self._model, _unit(label.unit))]
         failed = int(label.status is LabelStatus.FAILED)
         field = _field(label.unit, label.side)
-        self._connection.script(_PUT_LABEL, keys, [field, data, row, failed, self._model])
+        args = [field, data, row, failed, self._model]
+        # Whoever puts another meanwhile comes first, and this one keeps that.
+        while self._connection.script(PUT_LABEL, keys, [*args, *self._replaced(label)]) == -1:
+            pass
+
+    def _replaced(self, label: Label) -> tuple[str, str, str, str]:
+        """Digest of the label that is there, and as what it is kept with which row; own origin."""
+        field = _field(label.unit, label.side)
+        data: Any = self._connection.run(lambda client: client.hget(self._labels, field))
+        own = f"{label.side}/{label.origin.digest}"
+        if data is None:
+            return "", "", "", own
+        digest = hashlib.sha1(data, usedforsecurity=False).hexdigest()
+        read = partial(self._decoded, field, data, with_trials=False)
+        # What cannot be read is not kept: whoever asked for it was told.
+        there = if_readable(read, lambda _: None)
+        if there is None or not label.keeps(there):
+            return digest, "", "", own
+        row = self._row_of(there) if self._row_of else ""
+        return digest, f"{label.side}/{there.origin.digest}", row, own
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
@@ -172,25 +155,53 @@ class RedisLabelStore(LabelStore):
                     yield summary
 
     @override
+    def kept_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[Label, ...]:
+        key = kept_key(self._model, _unit(unit))
+        found: Any = self._connection.run(lambda client: client.hgetall(key))
+        reads = (
+            partial(self._decoded, f"{_unit(unit)}/{name.decode()}", data)
+            for name, data in sorted(found.items(), reverse=True)
+        )
+        labels = (if_readable(read, on_unreadable) for read in reads)
+        return tuple(label for label in labels if label is not None and label.unit == unit)
+
+    @override
+    def kept(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
+        names: Any = self._connection.run(lambda client: client.hkeys(self._kept_rows))
+        fields = (name.removeprefix(KEPT.encode()).rpartition(b"/")[0] for name in names)
+        placed = (if_readable(partial(self._placed, name), on_unreadable) for name in fields)
+        units = dict.fromkeys(key[1:3] for key, _ in sorted(filter(None, placed)))
+        for hook, index in units:
+            yield from self.kept_of(UnitId(self._model, hook, index), on_unreadable)
+
+    @override
     def count(self) -> int:
         result: Any = self._connection.run(lambda client: client.hlen(self._labels))
         return int(result)
 
     @override
-    def put_sets(self, sets: UnitSets) -> None:
-        name = self._sets_name(sets.explain.unit, sets.explain.side)
+    def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
+        name = self._sets_name(sets.explain.unit, sets.explain.side, _suffix(origin))
         self._artifacts.put_bytes(name, pack_whole_sets(sets))
 
     @override
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
         if unit.subject != self._model:
             return None
-        name = self._sets_name(unit, side)
-        data = self._artifacts.get_bytes(name)
-        if data is not None:
-            where = f"{self._artifacts.where}/{name}"
-            return unpack_whole_sets(data, where=where, advice=_AGAIN)
-        # As earlier versions wrote them.
+        if origin is None:
+            label = if_readable(partial(self.get_label, unit, side), lambda _: None)
+            origin = label.origin if label is not None else None
+        # Earlier versions kept one of a side, and before that another form.
+        for suffix in dict.fromkeys((_suffix(origin), _SETS)):
+            name = self._sets_name(unit, side, suffix)
+            data = self._artifacts.get_bytes(name)
+            if data is not None:
+                where = f"{self._artifacts.where}/{name}"
+                return unpack_whole_sets(data, where=where, advice=_AGAIN)
         name = self._sets_name(unit, side, _OLD_SETS)
         data = self._artifacts.get_bytes(name)
         if data is None:
@@ -209,17 +220,17 @@ class RedisLabelStore(LabelStore):
     def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
-        keys = [self._rows, self._changes, self._change]
+        keys = [self._rows, self._changes, self._change, self._kept_rows]
         again = self._damaged_rows()
-        last, found = self._connection.script(_ROWS_SINCE, keys, [change, limit])
+        last, found = self._connection.script(ROWS_SINCE, keys, [change, limit])
         rows: list[ListedRow | None] = []
         for field, text in again.items():
-            row = listed_row(text or b"")
+            row = _listed(field, text or b"")
             if text is None or row is not None:
                 self._damaged.pop(field, None)
             rows += [row] if row is not None else []
         for field, text in zip(found[::2], found[1::2], strict=True):
-            rows.append(listed_row(text))
+            rows.append(_listed(field, text))
             if rows[-1] is None:
                 self._damaged[field] = None
         return rows, int(last)
@@ -241,8 +252,8 @@ class RedisLabelStore(LabelStore):
         fields = list(self._damaged)[:_MOST_AGAIN]
         if not fields:
             return {}
-        keys = [self._rows, self._changes, self._labels]
-        return dict(zip(fields, self._connection.script(_ROWS_AGAIN, keys, fields), strict=True))
+        keys = [self._rows, self._changes, self._labels, self._kept_rows]
+        return dict(zip(fields, self._connection.script(ROWS_AGAIN, keys, fields), strict=True))
 
     def _batches(self, on_unreadable: OnUnreadable) -> Iterator[list[str]]:
         """Every field in reading order, some hundreds at a time."""
@@ -313,4 +324,17 @@ class RedisLabelStores(LabelStores):
 
 
 def _field(unit: UnitId, side: Side) -> str:
-    return f"{unit.hook}/{unit.index}/{side}"
+    return f"{_unit(unit)}/{side}"
+
+
+def _unit(unit: UnitId) -> str:
+    return f"{unit.hook}/{unit.index}"
+
+
+def _suffix(origin: LabelOrigin | None) -> str:
+    return _SETS if origin is None else f".{origin.digest}{_SETS}"
+
+
+def _listed(field: bytes, text: bytes) -> ListedRow | None:
+    row = listed_row(text)
+    return row and row._replace(is_kept=field.startswith(KEPT.encode()))

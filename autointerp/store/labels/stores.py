@@ -11,8 +11,9 @@ from typing_extensions import override
 
 from autointerp.core.addresses import shown_address
 from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.unreadable import if_readable
+from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.folder_stores import FolderLabelStores, holds_labels
@@ -114,6 +115,7 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
     # Of labels that are copied already: their records could not be read at that time.
     lacking = source.sides_with_sets() - target.sides_with_sets()
     into = MendingStore(target, lambda _: None)
+    _copy_kept(source, target, into, unreadable)
     for label in source.labels(unreadable.append):
         stored = into.get_label(label.unit, label.side)
         if (label.unit, label.side) in into.newer:
@@ -124,9 +126,7 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
             progress.advance(stage, 1)
             continue
         if not is_same or (label.unit.hook, label.unit.index, label.side) in lacking:
-            sets = if_readable(partial(source.get_sets, label.unit, label.side), unreadable.append)
-            if sets is not None:
-                into.put_sets(sets)
+            _copy_sets(label, source, into, unreadable)
         if is_same:
             n_same += 1
         else:
@@ -135,3 +135,28 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
         progress.advance(stage, 1)
     newer = (*into.newer.values(), *into.newer_sets.values())
     return CopiedLabels(model, n_copied, n_same, n_kept, (*map(str, unreadable), *newer))
+
+
+def _copy_kept(
+    source: LabelStore,
+    target: LabelStore,
+    into: MendingStore,
+    unreadable: list[AutointerpError],
+) -> None:
+    """Puts labels of other origins than the newest, whose place those take then."""
+    for label in source.kept(unreadable.append):
+        there = [label.origin for label in target.kept_of(label.unit, pass_over)]
+        stored = into.get_label(label.unit, label.side)
+        there += [stored.origin] if stored is not None else []
+        if label.origin not in there:
+            _copy_sets(label, source, into, unreadable)
+            into.put_label(label)
+
+
+def _copy_sets(
+    label: Label, source: LabelStore, into: MendingStore, unreadable: list[AutointerpError]
+) -> None:
+    read = partial(source.get_sets, label.unit, label.side, label.origin)
+    sets = if_readable(read, unreadable.append)
+    if sets is not None:
+        into.put_sets(sets, label.origin)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import functools
+import hashlib
 import itertools
 import math
 import operator
@@ -28,6 +29,12 @@ _HOOK_BITS, _INDEX_BITS = 12, 38
 # Slots that are looked at first, and how many times as many next.
 _BLOCK, _GROWTH = 1024, 4
 
+_PLACE = 6
+"""Row of the numbers that says which of a side's labels it is."""
+_NEWEST, _KEPT, _GONE = range(3)
+
+Origin = tuple[str | None, str | None]
+"""Corpus and explainer."""
 Mask = NDArray[np.bool_]
 Slots = NDArray[np.int64]
 _NONE: Slots = np.zeros(0, np.int64)
@@ -41,6 +48,13 @@ class Filters(NamedTuple):
     status: LabelStatus | None = None
     score_min: float | None = None
     score_max: float | None = None
+    corpus: str | None = None
+    explainer: str | None = None
+
+    @property
+    def go_by_origin(self) -> bool:
+        """Whether labels that are kept beside newer ones are meant too."""
+        return self.corpus is not None or self.explainer is not None
 
 
 class Columns:
@@ -48,21 +62,30 @@ class Columns:
 
     def __init__(self) -> None:
         self._rows: list[bytes] = []
-        self._slots: dict[tuple[str, int, int], int] = {}
+        self._slots: dict[tuple[Any, ...], int] = {}
         self._hooks: dict[str, int] = {}
-        self._numbers = np.zeros((5, 1024), np.int64)
+        self._origins: dict[Origin, int] = {}
+        self._numbers = np.zeros((7, 1024), np.int64)
         self._scores = np.zeros((len(SCORES), 1024), np.float64)
 
     def put(self, rows: Sequence[ListedRow]) -> tuple[list[int], dict[int, bytes]]:
         """Stores rows in place of older ones of their labels.
+
+        A label that is kept beside the newest has a slot of its own for its origin, which is passed
+        over while the newest is of that origin again.
 
         Returns:
             The slot of each, and the older rows by slot.
         """
         slots: list[int] = []
         before: dict[int, bytes] = {}
+        gone: dict[int, bool] = {}
         for row in rows:
-            key = row.hook, row.unit, row.side
+            side = row.hook, row.unit, row.side
+            key = (*side, row.origin) if row.is_kept else side
+            if row.is_kept or (*side, row.origin) in self._slots:
+                of_origin = self._slots.setdefault((*side, row.origin), len(self._rows))
+                gone[of_origin] = not row.is_kept
             slot = self._slots.setdefault(key, len(self._rows))
             if slot == len(self._rows):
                 self._rows.append(row.text)
@@ -71,16 +94,25 @@ class Columns:
                 self._rows[slot] = row.text
             slots.append(slot)
         self._make_room()
-        hook_of = self._hooks.setdefault
-        numbers = [(r.layer, hook_of(r.hook, len(self._hooks)), *r[4:7]) for r in rows]
+        hook_of, origin_of = self._hooks.setdefault, self._origins.setdefault
+        numbers = [
+            (
+                *(r.layer, hook_of(r.hook, len(self._hooks)), r.unit, r.side, r.status),
+                *(origin_of(r.origin, len(self._origins)), _KEPT if r.is_kept else _NEWEST),
+            )
+            for r in rows
+        ]
         self._numbers[:, slots] = np.array(numbers).T
         self._scores[:, slots] = np.array([row.scores for row in rows], np.float64).T
+        for slot, is_gone in gone.items():
+            self._numbers[_PLACE, slot] = _GONE if is_gone else _KEPT
         return slots, before
 
     def view(self) -> View:
         """The labels of this moment."""
         n = len(self._rows)
-        return View(n, self._rows, tuple(self._hooks), self._numbers[:, :n], self._scores[:, :n])
+        names = tuple(self._hooks), tuple(self._origins)
+        return View(n, self._rows, *names, self._numbers[:, :n], self._scores[:, :n])
 
     def _make_room(self) -> None:
         while len(self._rows) > self._scores.shape[1]:
@@ -100,19 +132,26 @@ class View:
     rows: Sequence[bytes]
     """By slot; there may be more than n by now."""
     hooks: tuple[str, ...]
+    origins: tuple[Origin, ...]
+    """Corpora and explainers."""
     numbers: Slots
-    """Layer, hook point by its place in `hooks`, index, side, status, each by slot."""
+    """Layer, hook point by its place in `hooks`, index, side, status, origin by its place in
+    `origins`, and whether it is the newest, kept beside that, or gone, each by slot."""
     scores: NDArray[np.float64]
     """Each of `SCORES` by slot; not a number where there is none."""
 
     def mask(self, filters: Filters, slots: Slots | None = None) -> Mask | None:
         """Of each of the slots, of all where None, whether it is selected; None without filters."""
-        layers, hooks, _, _, statuses = self.numbers
+        layers, hooks, _, _, statuses, origins, places = self.numbers
         parts: list[Mask] = []
 
         def of(column: NDArray[Any]) -> NDArray[Any]:
             return column if slots is None else column[slots]
 
+        if filters.go_by_origin:
+            parts += [of(places) != _GONE, np.isin(of(origins), self._matching(filters))]
+        elif self.n_newest < self.n:
+            parts.append(of(places) == _NEWEST)
         if filters.layer is not None:
             parts.append(of(layers) == min(max(filters.layer, -1), 1 << 30))
         if filters.hook is not None:
@@ -131,6 +170,18 @@ class View:
     def order(self) -> Slots:
         """Every slot, by unit."""
         return self._ordered("unit")[0]
+
+    @cached_property
+    def n_newest(self) -> int:
+        """How many labels there are without those that are kept beside newer ones."""
+        return int(np.count_nonzero(self.numbers[_PLACE] == _NEWEST))
+
+    def _matching(self, filters: Filters) -> list[int]:
+        return [
+            number
+            for number, (corpus, explainer) in enumerate(self.origins)
+            if filters.corpus in {None, corpus} and filters.explainer in {None, explainer}
+        ]
 
     def first(self, filters: Filters, sort: str, n: int, *, after: list[Any] | None) -> Slots:
         """The first n slots that are selected, by unit, or by a score and equal scores by unit.
@@ -192,8 +243,8 @@ class View:
         """What `order` sorts by, as a list that compares as the order does."""
 
         def unit(slot: Any) -> list[Any]:
-            layer, hook, index, side, _ = self.numbers[:, slot].tolist()
-            return [layer, self.hooks[hook], index, side]
+            layer, hook, index, side, _, origin, _ = self.numbers[:, slot].tolist()
+            return [layer, self.hooks[hook], index, side, self._digests[origin]]
 
         if sort == "unit":
             return unit
@@ -227,9 +278,19 @@ class View:
         return {}
 
     @cached_property
+    def _digests(self) -> list[str]:
+        """What labels of one side are told apart by, short whatever their corpora are called."""
+        texts = ("\x1f".join(name or "" for name in origin) for origin in self.origins)
+        return [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8] for text in texts]
+
+    @cached_property
     def _by_unit(self) -> Slots:
-        layers, hooks, indices, sides, _ = self.numbers
+        layers, hooks, indices, sides, _, origins, _ = self.numbers
         ranks = np.zeros(max(1, len(self.hooks)), np.int64)
         ranks[sorted(range(len(self.hooks)), key=self.hooks.__getitem__)] = range(len(self.hooks))
         of_hook = (layers << _HOOK_BITS) + ranks[hooks]
-        return np.argsort((of_hook << _INDEX_BITS) + (indices << 1) + sides, kind="stable")
+        by_side = (of_hook << _INDEX_BITS) + (indices << 1) + sides
+        if self.n_newest == self.n:
+            return np.argsort(by_side, kind="stable")
+        digests = np.array(self._digests)
+        return np.lexsort((np.argsort(np.argsort(digests))[origins], by_side))

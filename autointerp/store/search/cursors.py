@@ -12,7 +12,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.json_text import parse_json
 from autointerp.store.search.columns import Sort
 
-_UNIT = (int, str, int, int)
+_UNIT = (int, str, int, int, str)
 _SCORE = (float, *_UNIT)
 _KEYS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(get_args(Sort), _SCORE),

@@ -51,6 +51,10 @@ class LabelQuery:
     score_min: float | None = None
     """Labels without a score are left out where either bound is given."""
     score_max: float | None = None
+    corpus: str | None = None
+    """Where this or the explainer is given labels are listed that newer ones of another corpus or
+    explainer took the place of, too."""
+    explainer: str | None = None
     words: str = ""
     """Every word must be in the description or the top tokens; the last may be the beginning of
     a word there."""
@@ -63,7 +67,10 @@ class LabelQuery:
     @property
     def filters(self) -> Filters:
         """Those that do not go by words."""
-        return Filters(self.layer, self.hook, self.status, self.score_min, self.score_max)
+        return Filters(
+            *(self.layer, self.hook, self.status, self.score_min, self.score_max),
+            *(self.corpus, self.explainer),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +120,12 @@ class LabelIndex:
         self._in_order: tuple[View, tuple[bytes, ...]] = (self.view, ())
 
     def __len__(self) -> int:
-        return self._snapshot[0].n
+        return self.view.n_newest
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether there are labels that newer ones took the place of, as far as was read."""
+        return self.view.n_newest < self.view.n
 
     @property
     def view(self) -> View:
@@ -152,12 +164,17 @@ class LabelIndex:
         view, words, _ = self._snapshot
         return _page(query, view, words)
 
-    def rows(self) -> tuple[tuple[bytes, ...], int]:
-        """Every row in reading order, the same tuple until one changes, and the last change."""
+    def rows(self, filters: Filters | None = None) -> tuple[tuple[bytes, ...], int]:
+        """Every row that is selected, in reading order, and the last change.
+
+        Without filters it is the same tuple until a row changes.
+        """
         self._refresh_if_stale()
         view, _, change = self._snapshot
+        if filters is not None:
+            return _rows(view, filters), change
         if self._in_order[0] is not view:
-            self._in_order = (view, tuple(view.rows[slot] for slot in view.order()))
+            self._in_order = (view, _rows(view, Filters()))
         return self._in_order[1], change
 
     def _refresh_if_stale(self) -> None:
@@ -225,6 +242,10 @@ class LabelIndex:
             return row
         values = self._current(json.loads(row.text))
         return row._replace(text=plain_json(values).rstrip())
+
+
+def _rows(view: View, filters: Filters) -> tuple[bytes, ...]:
+    return tuple(view.rows[slot] for slot in view.first(filters, "unit", view.n, after=None))
 
 
 def _page(query: LabelQuery, view: View, words: TextIndex) -> LabelPage:

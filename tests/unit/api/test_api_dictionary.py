@@ -23,7 +23,7 @@ from starlette.testclient import TestClient
 from autointerp.api.dictionary_formats import FORMATS as FORMATS_OF
 from autointerp.api.dictionary_formats import LabelRows
 from autointerp.core.errors import UpstreamError
-from autointerp.core.explanations import Label, LabelSummary
+from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
 from autointerp.core.scores import Score
@@ -120,9 +120,11 @@ class Asked(MemoryLabelStore):
         super().__init__()
         self.asked: list[tuple[int, Side]] = []
 
-    def get_sets(self, unit: UnitId, side: Side) -> UnitSets | None:
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
         self.asked.append((unit.index, side))
-        return super().get_sets(unit, side)
+        return super().get_sets(unit, side, origin)
 
 
 def tree_of(data: bytes) -> dict[str, list[dict[str, Any]]]:
@@ -263,7 +265,7 @@ class FailingStore(MemoryLabelStore):
     def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         return self._real.rows_since(change, limit)
 
-    def get_sets(self, unit: UnitId, side: Side) -> None:
+    def get_sets(self, unit: UnitId, side: Side, origin: LabelOrigin | None = None) -> None:
         self._go_on.wait(10)
         raise UpstreamError("the place of the records is gone", retryable=True)
 

@@ -1,0 +1,75 @@
+"""Lua of labels in Redis, which the server runs as one step, and the names of what it touches."""
+
+from __future__ import annotations
+
+from autointerp.store.redis_connection import PREFIX
+
+KEPT = "kept:"
+"""Begins the name of a change that is of a label which is kept beside a newer one."""
+
+# KEYS: labels, rows, row-changes, row-change, failed-labels, models, kept-rows, kept of the unit.
+# ARGV: field, label, row or "", whether it failed, model, digest of the label that was there or "",
+# side/origin to keep that one as or "", its row or "", side/origin of the new one.
+# -1 where another label is there by now.
+PUT_LABEL = f"""
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if ARGV[4] == '1' and there and redis.call('SISMEMBER', KEYS[5], ARGV[1]) == 0 then return 0 end
+if ARGV[6] ~= (there and redis.sha1hex(there) or '') then return -1 end
+local unit = '{KEPT}' .. string.match(ARGV[1], '^(.*)/') .. '/'
+if ARGV[7] ~= '' then
+  local kept = unit .. ARGV[7]
+  redis.call('HSET', KEYS[8], ARGV[7], there)
+  redis.call('HSET', KEYS[7], kept, ARGV[8])
+  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), kept)
+end
+if redis.call('HDEL', KEYS[8], ARGV[9]) == 1 then
+  redis.call('HDEL', KEYS[7], unit .. ARGV[9])
+  redis.call('ZREM', KEYS[3], unit .. ARGV[9])
+end
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+if ARGV[4] == '1' then
+  redis.call('SADD', KEYS[5], ARGV[1])
+else
+  redis.call('SREM', KEYS[5], ARGV[1])
+end
+if ARGV[3] ~= '' then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
+  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
+end
+redis.call('SADD', KEYS[6], ARGV[5])
+return 1
+"""
+
+# KEYS: rows, row-changes, row-change, kept-rows. ARGV: change, most rows.
+ROWS_SINCE = """
+local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
+local since = tonumber(ARGV[1])
+if since > newest then since = 0 end
+local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
+  'LIMIT', 0, ARGV[2])
+local rows, last = {}, since
+for i = 1, #changed, 2 do
+  rows[#rows + 1] = changed[i]
+  rows[#rows + 1] = redis.call('HGET', KEYS[1], changed[i])
+    or redis.call('HGET', KEYS[4], changed[i]) or ''
+  last = changed[i + 1]
+end
+return {tostring(last), rows}
+"""
+
+# KEYS: rows, row-changes, labels, kept-rows. ARGV: fields. False where there is no label any more.
+ROWS_AGAIN = """
+local rows = {}
+for i, field in ipairs(ARGV) do
+  local listed = redis.call('ZSCORE', KEYS[2], field)
+  local kept = redis.call('HGET', KEYS[4], field)
+  listed = listed and (kept or redis.call('HEXISTS', KEYS[3], field) == 1)
+  rows[i] = listed and (kept or redis.call('HGET', KEYS[1], field) or '')
+end
+return rows
+"""
+
+
+def kept_key(model: str, unit: str) -> str:
+    """Where the labels are that are kept of a unit, ``HOOK/INDEX``, by side and origin."""
+    return f"{PREFIX}kept:{model}:{unit}"
