@@ -1,0 +1,133 @@
+"""Labels of one unit from several texts, over HTTP, in Python and in the terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from api_service import HEADERS, Service, listening, make_service, put_labels
+from command_line import Cli
+from factories import make_label, make_sets, make_unit
+from starlette.testclient import TestClient
+
+from autointerp.client import Client
+from autointerp.core.explanations import Label
+
+LABELS = "/v1/models/tiny/labels"
+PAGE = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131"
+DICTIONARY = "/v1/models/tiny/dictionary"
+
+
+def of_python(label: Label) -> Label:
+    assert label.explanation is not None
+    explanation = replace(label.explanation, text="names of functions", explainer="senses")
+    provenance = replace(label.provenance, corpus="python")
+    return replace(label, explanation=explanation, provenance=provenance)
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Service:
+    """The label of unit 131 from ``wiki`` gives way to one from ``python``."""
+    service = make_service(tmp_path)
+    label = of_python(make_label(score=0.2))
+    sets = make_sets()
+    other = replace(sets, explain=replace(sets.explain, peak=77.0))
+    service.stores.of("tiny").put_sets(other, label.origin)
+    put_labels(service.stores, [label])
+    return service
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        yield client
+
+
+def listed(client: TestClient, **query: str) -> list[tuple[int, str, str | None]]:
+    answer = client.get(LABELS, params=query)
+    assert answer.status_code == 200, answer.text
+    return [(r["index"], r["corpus"], r["explainer"]) for r in answer.json()["items"]]
+
+
+def test_a_list_has_the_newest_and_says_from_which_text_and_by_which_explainer(
+    client: TestClient,
+) -> None:
+    assert (131, "python", "senses") in listed(client)
+    assert [row[0] for row in listed(client)].count(131) == 1
+
+
+def test_a_list_of_one_text_has_labels_that_gave_way(client: TestClient) -> None:
+    assert (131, "wiki", "token_activation") in listed(client, corpus="wiki")
+    assert listed(client, corpus="python") == [(131, "python", "senses")]
+    assert listed(client, explainer="senses") == [(131, "python", "senses")]
+    assert listed(client, corpus="code") == []
+    assert listed(client, corpus="wiki", q="rivers")[0][1] == "wiki"
+    assert listed(client, q="rivers") == []
+
+
+def test_a_page_shows_the_newest_and_names_the_other(client: TestClient) -> None:
+    page = client.get(PAGE).json()
+    assert [(s["explanation"]["text"], s["peak"]) for s in page["sides"]] == [
+        ("names of functions", 77.0)
+    ]
+    [other] = page["others"]
+    assert (other["corpus"], other["explainer"]) == ("wiki", "token_activation")
+    assert (other["description"], other["score"]) == ("names of rivers", 0.42)
+
+
+def test_a_page_of_one_text_shows_its_label_and_records(client: TestClient) -> None:
+    page = client.get(PAGE, params={"corpus": "wiki", "trials": True}).json()
+    [side] = page["sides"]
+    assert (side["explanation"]["text"], side["peak"] < 77) == ("names of rivers", True)
+    assert side["results"][0]["trials"] is not None
+    assert [other["corpus"] for other in page["others"]] == ["python"]
+
+
+def test_a_text_without_a_label_is_told_with_those_that_there_are(client: TestClient) -> None:
+    answer = client.get(PAGE, params={"corpus": "code"})
+    assert (answer.status_code, answer.json()["code"]) == (404, "label_unknown")
+    for origin in ("corpus=python explainer=senses", "corpus=wiki explainer=token_activation"):
+        assert origin in answer.json()["detail"]
+
+
+def test_a_table_is_of_the_newest_or_of_one_text(client: TestClient) -> None:
+    def rows(**query: str) -> list[tuple[int, str]]:
+        text = client.get(DICTIONARY, params={"format": "jsonl", **query}).text
+        return [(row["index"], row["corpus"]) for row in map(json.loads, text.splitlines())]
+
+    assert rows().count((131, "python")) == 1
+    assert (131, "wiki") not in rows()
+    assert (131, "wiki") in rows(corpus="wiki")
+    assert rows(explainer="senses") == [(131, "python")]
+    refused = client.get(DICTIONARY, params={"format": "archive", "corpus": "wiki"})
+    assert (refused.status_code, refused.json()["code"]) == (422, "bad_request")
+
+
+def test_show_says_which_other_labels_there_are_and_shows_them(
+    service: Service, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with listening(service.app) as url:
+        monkeypatch.setenv("AUTOINTERP_SERVER", url)
+        shown = cli("show", "tiny/blocks.5.mlp.hook_post/131", "--server", url)
+        assert "names of functions" in shown.out
+        assert "--corpus wiki --explainer token_activation: 0.42, " in shown.err
+        asked = ("show", "tiny/blocks.5.mlp.hook_post/131", "--server", url, "--corpus", "wiki")
+        assert "names of rivers" in cli(*asked).out
+        file = tmp_path / "labels.jsonl"
+        ended = cli(
+            *("download", "tiny", "--format", "jsonl", "--corpus", "python", "--out", str(file))
+        )
+        assert ended.code == 0, ended.err
+        assert [json.loads(row)["index"] for row in file.read_text().splitlines()] == [131]
+        client = Client(url)
+        label = client.label("tiny", 5, 131, corpus="wiki")
+        assert (label.origin.corpus, label.unit) == ("wiki", make_unit())
+
+
+def test_a_folder_has_one_label_of_a_side(cli: Cli, tmp_path: Path) -> None:
+    ended = cli("show", "5:131", "--dir", str(tmp_path), "--corpus", "wiki")
+    assert ended.code == 2
+    assert "--corpus and --explainer choose among labels of a --server" in ended.err
