@@ -1,48 +1,26 @@
-"""Labels of one unit from several texts, over HTTP, in Python and in the terminal."""
+"""Labels of one unit from several texts, over HTTP."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api_service import HEADERS, Service, listening, make_service, put_labels
-from command_line import Cli
-from factories import make_label, make_sets, make_unit
+from api_service import HEADERS
 from starlette.testclient import TestClient
-
-from autointerp.client import Client
-from autointerp.core.explanations import Label
+from two_texts import service_of_two_texts
 
 LABELS = "/v1/models/tiny/labels"
 PAGE = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131"
 DICTIONARY = "/v1/models/tiny/dictionary"
 
 
-def of_python(label: Label) -> Label:
-    assert label.explanation is not None
-    explanation = replace(label.explanation, text="names of functions", explainer="senses")
-    provenance = replace(label.provenance, corpus="python")
-    return replace(label, explanation=explanation, provenance=provenance)
-
-
 @pytest.fixture
-def service(tmp_path: Path) -> Service:
-    """The label of unit 131 from ``wiki`` gives way to one from ``python``."""
-    service = make_service(tmp_path)
-    label = of_python(make_label(score=0.2))
-    sets = make_sets()
-    other = replace(sets, explain=replace(sets.explain, peak=77.0))
-    service.stores.of("tiny").put_sets(other, label.origin)
-    put_labels(service.stores, [label])
-    return service
-
-
-@pytest.fixture
-def client(service: Service) -> Iterator[TestClient]:
-    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+def client(tmp_path: Path) -> Iterator[TestClient]:
+    with TestClient(
+        service_of_two_texts(tmp_path).app, headers=HEADERS, client=("127.0.0.1", 5)
+    ) as client:
         yield client
 
 
@@ -104,30 +82,3 @@ def test_a_table_is_of_the_newest_or_of_one_text(client: TestClient) -> None:
     assert rows(explainer="senses") == [(131, "python")]
     refused = client.get(DICTIONARY, params={"format": "archive", "corpus": "wiki"})
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_request")
-
-
-def test_show_says_which_other_labels_there_are_and_shows_them(
-    service: Service, cli: Cli, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    with listening(service.app) as url:
-        monkeypatch.setenv("AUTOINTERP_SERVER", url)
-        shown = cli("show", "tiny/blocks.5.mlp.hook_post/131", "--server", url)
-        assert "names of functions" in shown.out
-        assert "--corpus wiki --explainer token_activation: 0.42, " in shown.err
-        asked = ("show", "tiny/blocks.5.mlp.hook_post/131", "--server", url, "--corpus", "wiki")
-        assert "names of rivers" in cli(*asked).out
-        file = tmp_path / "labels.jsonl"
-        ended = cli(
-            *("download", "tiny", "--format", "jsonl", "--corpus", "python", "--out", str(file))
-        )
-        assert ended.code == 0, ended.err
-        assert [json.loads(row)["index"] for row in file.read_text().splitlines()] == [131]
-        client = Client(url)
-        label = client.label("tiny", 5, 131, corpus="wiki")
-        assert (label.origin.corpus, label.unit) == ("wiki", make_unit())
-
-
-def test_a_folder_has_one_label_of_a_side(cli: Cli, tmp_path: Path) -> None:
-    ended = cli("show", "5:131", "--dir", str(tmp_path), "--corpus", "wiki")
-    assert ended.code == 2
-    assert "--corpus and --explainer choose among labels of a --server" in ended.err
