@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, print_json, say, visible
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
 _MOST_LISTED = 20
 _NUMBERS = ("labels", "failed", "usd")
+_WIDE, _WHERE_WIDE = 110, ("usd", "submitted (UTC)")
 
 
 def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
@@ -41,18 +41,33 @@ def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
 
 def print_jobs(jobs: Sequence[Mapping[str, Any]], console: Console) -> None:
     """Prints a line a job: what it is, how far it is, what it labels and with what."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("job", "state", "labels", "failed", "usd", "submitted (UTC)"):
-        table.add_column(name, no_wrap=True, justify="right" if name in _NUMBERS else "left")
-    table.add_column("of", overflow="ellipsis", no_wrap=True)
-    for job in jobs:
-        usd = "" if job["usd"] is None else f"{job['usd']:.2f}"
-        created = f"{job['created']:.16}".replace("T", " ")
-        done = f"{job['done']:,}/{job['total']:,}"
-        named = (job["subject"], job["units"], job["corpus"], job["llm"])
-        of = ", ".join(visible(str(name)) for name in named if name is not None)
-        table.add_row(job["id"], job["state"], done, f"{job['failed']:,}", usd, created, of)
-    console.print(table if jobs else "no jobs")
+    if not jobs:
+        console.print("no jobs")
+        return
+    rows = [_cells(job) for job in jobs]
+    names = [name for name in rows[0] if console.width >= _WIDE or name not in _WHERE_WIDE]
+    rows = [dict(zip(names, names, strict=True)), *rows]
+    widths = {name: max(len(row[name]) for row in rows) for name in names}
+    for row in rows:
+        cells = (
+            row[n].rjust(widths[n]) if n in _NUMBERS else row[n].ljust(widths[n]) for n in names
+        )
+        line = Text("  ".join(cells).rstrip(), "bold" if row["job"] == "job" else "")
+        line.truncate(console.width, overflow="ellipsis")
+        console.print(line, no_wrap=True)
+
+
+def _cells(job: Mapping[str, Any]) -> dict[str, str]:
+    named = (job["subject"], job["units"], job["corpus"], job["llm"])
+    return {
+        "job": job["id"],
+        "state": job["state"],
+        "labels": f"{job['done']:,}/{job['total']:,}",
+        "failed": f"{job['failed']:,}",
+        "usd": "" if job["usd"] is None else f"{job['usd']:.2f}",
+        "submitted (UTC)": f"{job['created']:.16}".replace("T", " "),
+        "of": ", ".join(visible(str(name)) for name in named if name is not None),
+    }
 
 
 def list_failed(client: Client, job: JobStatus) -> None:
