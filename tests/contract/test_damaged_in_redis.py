@@ -127,7 +127,7 @@ def test_many_damaged_rows_hide_no_good_one(store: RedisLabelStore, client: redi
     with client.pipeline() as pipe:
         for n in range(2500):
             name = f"blocks.4.mlp.hook_post/{n}/positive"
-            text = b"{" if n % 2 else row.replace(b'"131"', b'"%d"' % n)
+            text = b"{" if n % 2 else row.replace(b'"index":131', b'"index":%d' % n)
             pipe.hset(f"{PREFIX}rows:tiny", name, text).hset(f"{PREFIX}labels:tiny", name, b"x")
             pipe.zadd(f"{PREFIX}row-changes:tiny", {name: 10 + n})
         pipe.set(f"{PREFIX}row-change:tiny", 10 + 2500).execute()

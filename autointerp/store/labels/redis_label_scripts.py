@@ -22,11 +22,12 @@ if ARGV[7] ~= '' then
   redis.call('HSET', KEYS[7], kept, ARGV[8])
   redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), kept)
 end
+-- First of what is always written: a server that is full refuses this, and nothing after a write.
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if redis.call('HDEL', KEYS[8], ARGV[9]) == 1 then
   redis.call('HDEL', KEYS[7], unit .. ARGV[9])
   redis.call('ZREM', KEYS[3], unit .. ARGV[9])
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
 if ARGV[4] == '1' then
   redis.call('SADD', KEYS[5], ARGV[1])
 else
