@@ -129,7 +129,9 @@ def _copy(old: Connection, new: Connection, path: str, on_unreadable: OnUnreadab
             except DamagedError as error:
                 on_unreadable(error)
                 continue
-            new.execute(_PUT, (index, side, _packed_refs([renamed[ref] for ref in refs]), packed))
+            same = all(renamed[ref] == ref for ref in refs)
+            again = packed_refs if same else _packed_refs([renamed[ref] for ref in refs])
+            new.execute(_PUT, (index, side, again, packed))
 
 
 def _packed_refs(refs: Sequence[Ref]) -> bytes:
