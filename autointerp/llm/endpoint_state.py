@@ -116,10 +116,10 @@ class EndpointState:
         """Whether something tiny must be answered before anything else is sent."""
         return self.circuit.is_open or self.check.doubt is not None
 
-    def succeeded(self) -> None:
-        """Something was answered."""
+    def succeeded(self, *, is_question: bool) -> None:
+        """Something was answered, tiny or not."""
         self.circuit.succeeded()
-        self.check.succeeded()
+        self.check.succeeded(is_question=is_question)
         self.limiter.succeeded()
 
     def failed(self, failure: TransientFailure, permit: Permit) -> None:

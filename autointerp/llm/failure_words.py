@@ -57,8 +57,10 @@ class FailureWords:
             f"{self._options.deadline_s:g} s a question: {failure.advice}"
         )
 
-    def too_late(self, last: TransientFailure | None, *, is_away: bool) -> UpstreamError:
-        """What to raise once a call's time is over."""
+    def too_late(self, last: TransientFailure | None, n: int, *, is_away: bool) -> UpstreamError:
+        """What to raise once a call's time is over, after so many attempts."""
+        if last is not None and last.is_limit:
+            return self.gave_up(last, n)
         within = f"within {self._options.deadline_s:g} s"
         if last is not None and is_away:
             what = f"{_predicate(last)} and did not come back {within}; start it again"

@@ -4,6 +4,8 @@ Nothing else is sent to the model meanwhile, with this key. What is refused alik
 - a limit that names no delay and no rate, and has words of its own: twice over 6 s where nothing
   was answered so far, as no rate was exceeded by anything sent from here; else five times over a
   minute, as rates are counted by the minute. Which words they are plays no part;
+- a rate limit, which several calls met in a row: six times over 90 s. Once one tiny question is
+  answered all go on;
 - words or codes that are known to tell of what lasts, such as a balance that is used up, or a
   delay that is longer than a question may take: twice over 6 s; in words with a status from 500
   on, as a limit is;
@@ -35,6 +37,8 @@ _TRIES, _TRIES_ONCE_ANSWERED = 2, 5
 _SERVERS_TRIES, _FEW_TRIES, _FEW_ANSWERS, _ANSWERS, _MOST_ASKED = 10, 3, 3, 7, 20
 _IN_A_ROW, _MOST_LOOKS = 10, 2
 """Refusals by one of several servers before it is looked whether all refuse."""
+_RATE_AFTER, _RATE_TRIES = 3, 6
+"""Times that a rate limit is met, nothing answered between them, before all wait together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,9 @@ class LastingCheck:
         """Refusals that were found to last so far."""
         self.n_in_a_row = 0
         """Refusals that may be one server's since the last answer."""
+        self.n_answered = 0
+        """Questions that were answered so far."""
+        self._n_limits = 0
         self._of_servers: set[str] = set()
         """What was said by one server while another answered."""
         self._of_questions: set[str] = set()
@@ -99,10 +106,13 @@ class LastingCheck:
         Where something tiny is answered, it is the call that fails.
         """
         said = wording(failure.as_error)
+        self._n_limits += failure.is_limit
         if failure.may_last and said not in looked_into and len(looked_into) < _MOST_LOOKS:
             looked_into.add(said)
             reason = Reason.HINT if failure.is_hint else Reason.LIMIT
             self._begin(reason, said, is_patient=failure.may_be_outage)
+        elif failure.is_limit and self._n_limits >= _RATE_AFTER:
+            self._begin(Reason.RATE, said)
 
     @property
     def is_about_servers(self) -> bool:
@@ -134,9 +144,9 @@ class LastingCheck:
             limit = _TRIES_ONCE_ANSWERED if self.has_answered else _TRIES
             servers = _FEW_TRIES if is_told else _SERVERS_TRIES
             all_tries = {Reason.LIMIT: limit, Reason.HINT: _TRIES, Reason.SERVER: servers}
-            tries = limit if is_patient else all_tries[reason]
+            tries = limit if is_patient else all_tries.get(reason, _RATE_TRIES)
             self.doubt = Doubt(reason, said, tries, answers)
-            self._n_alike = self._n_answered = 0
+            self._n_alike = self._n_answered = self._n_limits = 0
 
     async def wait(self) -> None:
         """Before something tiny is asked."""
@@ -154,6 +164,7 @@ class LastingCheck:
         Raises:
             CallRefusedError: it lasts; all that wait fail too.
         """
+        is_rate = self.doubt is not None and self.doubt.reason is Reason.RATE
         if outcome is None:
             self._tiny_was_answered()
         if outcome is None or not self._lasts(outcome):
@@ -161,8 +172,8 @@ class LastingCheck:
         if isinstance(outcome, CallRefusedError):
             error, instead = outcome.error, outcome.instead
         else:
-            error = outcome.as_error
-            instead = words.lasting(error, is_hint=outcome.is_hint, answered=self.has_answered)
+            error, passes = outcome.as_error, self.has_answered or is_rate
+            instead = words.lasting(error, is_hint=outcome.is_hint, answered=passes)
         self._lasting = CallRefusedError(replace(error, lasts=True), instead)
         self.n_lasting, self.doubt = self.n_lasting + 1, None
         raise self._lasting
@@ -196,9 +207,10 @@ class LastingCheck:
             self.doubt = self.doubt if self._n_alike else None
             raise CallRefusedError(self._lasting.error, self._lasting.instead)
 
-    def succeeded(self) -> None:
+    def succeeded(self, *, is_question: bool) -> None:
         """It answered."""
-        self.has_answered, self.n_in_a_row = True, 0
+        self.has_answered, self.n_in_a_row, self._n_limits = True, 0, 0
+        self.n_answered += is_question
         if self.doubt is None:
             return
         if self.doubt.reason is Reason.SERVER and self._n_alike:
@@ -242,6 +254,8 @@ class LastingCheck:
 
 
 def _is_alike(doubt: Doubt, outcome: TransientFailure | CallRefusedError) -> bool:
+    if doubt.reason is Reason.RATE:
+        return isinstance(outcome, TransientFailure) and outcome.is_limit
     if isinstance(outcome, CallRefusedError):
         is_said_again = wording(outcome.error) == doubt.said
         return doubt.reason is not Reason.LIMIT and (is_said_again or is_of_all(outcome.error))

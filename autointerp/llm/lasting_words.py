@@ -28,6 +28,7 @@ class Reason(Enum):
     """Why it is looked whether a refusal lasts."""
 
     LIMIT = "a limit that may be none of a rate"
+    RATE = "a rate limit that several met in a row"
     HINT = "words that say that it lasts"
     SERVER = "a server that may be one of several"
 

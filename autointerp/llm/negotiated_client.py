@@ -15,6 +15,7 @@ from autointerp.llm.api_errors import (
     stops_everything,
     wording,
 )
+from autointerp.llm.call_attempts import CallAttempts
 from autointerp.llm.capabilities import Capabilities, probe
 from autointerp.llm.chat_model import ChatRequest
 from autointerp.llm.formed_client import NO_REPLY, is_empty
@@ -34,6 +35,7 @@ class _SentForm:
     """The form in which a question was sent last."""
 
     known: Capabilities
+    attempts: CallAttempts
 
 
 class NegotiatedClient(NegotiatingClient):
@@ -41,28 +43,31 @@ class NegotiatedClient(NegotiatingClient):
 
     async def answer(self, request: ChatRequest) -> Answer:
         """The answer to a question, in the form that the endpoint takes when its turn comes."""
-        form = _SentForm(self.known)
+        form = _SentForm(self.known, self._client.new_attempts())
         for _ in range(_MOST_FORMS):
+            if not form.attempts.is_form_taken:
+                form.attempts = self._client.new_attempts()
             try:
-                answer = await self._client.call(self._question(request, form))
+                answer = await self._client.call(self._question(request, form), form.attempts)
             except CallRefusedError as refused:
                 refusal = refused
             else:
                 self._limit_was_taken(form.known)
                 return await self._unless_empty(answer, request)
-            instead = await self._after_a_refusal(refusal, request, form.known)
+            instead = await self._after_a_refusal(refusal, request, form)
             if instead is not None:
                 return instead
         async with self._negotiating:
             return await self._after(refusal, request)
 
     async def _after_a_refusal(
-        self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
+        self, refusal: CallRefusedError, request: ChatRequest, form: _SentForm
     ) -> Answer | None:
         """The answer to a question that was refused in this form; None where to ask once more."""
+        known = form.known
         if refusal.lasted:
             is_other = self._body(request, known) != self._body(request, self.known)
-            return None if is_other else await self._after_what_lasted(refusal, request, known)
+            return None if is_other else await self._after_what_lasted(refusal, request, form)
         if is_about_content(refusal.error):
             raise RequestRefusedError(str(await self.final(refusal))) from None
         if stops_everything(refusal.error):
@@ -178,20 +183,29 @@ class NegotiatedClient(NegotiatingClient):
         raise RequestRefusedError(str(await self.final(refusal))) from None
 
     async def _after_what_lasted(
-        self, refusal: CallRefusedError, request: ChatRequest, known: Capabilities
-    ) -> Answer:
+        self, refusal: CallRefusedError, request: ChatRequest, form: _SentForm
+    ) -> Answer | None:
         """The answer to a question in its plain form, where a failure that may pass has lasted.
 
-        Some services tell of one where they do not take an option any more.
+        Some services tell of one where they do not take an option any more. None where it is a
+        rate limit, once something tiny was answered with all options.
         """
+        known, is_limit = form.known, form.attempts.is_limited
+        may_be_form = is_limit and not form.attempts.is_form_taken
+        if may_be_form:
+            form.attempts.takes_form()
+            if await self._answers(probe(request)):
+                return None
         answered = await self._once_plainly(request, known)
+        if answered is None and may_be_form:
+            return None
         if answered is None:
             raise refusal.instead or await self.final(refusal)
         answer, plain = answered
         async with self._negotiating:
             if self._body(request, known) == self._body(request, self.known):
                 with suppress(UpstreamError):
-                    await self._negotiate_again(probe(request), plain, ())
+                    await self._negotiate_again(probe(request), plain, (), is_steady=is_limit)
         return answer
 
     async def _plainly(

@@ -82,17 +82,23 @@ class NegotiatingClient(RoomClient):
             raise UpstreamError(str(self._failed), retryable=self._failed.retryable)
 
     async def _negotiate_again(
-        self, tiny: ChatRequest, plain: Capabilities, named: Collection[str]
+        self,
+        tiny: ChatRequest,
+        plain: Capabilities,
+        named: Collection[str],
+        *,
+        is_steady: bool = False,
     ) -> None:
         """Finds out once more what the endpoint takes, now that it refuses some.
 
-        Where it takes all of it again, and did so before, servers behind it differ: what its words
-        named is left out from then on, or what servers lack most often, and then all options.
+        Where it takes all of it again, and did so before, servers behind it differ, unless it is
+        known to be steady: what its words named is left out from then on, or what servers lack most
+        often, and then all options.
         """
         before = self.known
         await self._negotiate(tiny, plain)
-        self._n_unsteady += self.known == before
-        if self.known == before and self._n_unsteady >= _MOST_UNSTEADY:
+        self._n_unsteady += self.known == before and not is_steady
+        if self.known == before and not is_steady and self._n_unsteady >= _MOST_UNSTEADY:
             others = _OFTEN_LACKING.get(self._n_unsteady, {*plain.dropped, "logprobs"})
             left_out = {*named} or others
             sent = {*self._body(tiny, before), "system"} & {*OPTIONS}

@@ -33,6 +33,8 @@ class Permit:
     """When it was admitted."""
     is_counted: bool = False
     """Whether it belongs to the last minute that the limits look at."""
+    is_again: bool = False
+    """Whether its request was sent before."""
 
 
 class AdaptiveLimit:
@@ -108,8 +110,13 @@ class AdaptiveLimit:
 class RateLimiter(Protocol):
     """Admits requests to one endpoint in the order they came. One event loop."""
 
-    def acquire(self, n_tokens: int) -> AbstractAsyncContextManager[Permit]:
-        """Waits until one more request, of about so many tokens, may be sent; holds its slot."""
+    def acquire(
+        self, n_tokens: int, *, is_again: bool = False
+    ) -> AbstractAsyncContextManager[Permit]:
+        """Waits until one more request, of about so many tokens, may be sent; holds its slot.
+
+        What was sent before goes ahead of what was not: its time runs.
+        """
 
     def correct(self, permit: Permit, n_tokens: int) -> None:
         """Counts the real cost of a request in place of the estimate."""
@@ -127,6 +134,41 @@ class RateLimiter(Protocol):
         """Returns when whoever shares the limits knows what has ended."""
 
 
+class _Turn:
+    """A lock that is given in the order in which it was asked for, to some ahead of others."""
+
+    def __init__(self) -> None:
+        self._is_taken = False
+        self._waiting: tuple[deque[asyncio.Future[None]], ...] = (deque(), deque())
+
+    @asynccontextmanager
+    async def of(self, *, is_again: bool) -> AsyncIterator[None]:
+        """Holds it; ahead of those that were not sent before, where this one was."""
+        if self._is_taken:
+            mine = asyncio.get_running_loop().create_future()
+            self._waiting[not is_again].append(mine)
+            try:
+                await mine
+            except asyncio.CancelledError:
+                if mine.done() and not mine.cancelled():
+                    self._pass_on()
+                raise
+        self._is_taken = True
+        try:
+            yield
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
+        for waiting in self._waiting:
+            while waiting:
+                following = waiting.popleft()
+                if not following.done():
+                    following.set_result(None)
+                    return
+        self._is_taken = False
+
+
 class LocalRateLimiter(RateLimiter):
     """Limits the callers of one process."""
 
@@ -136,7 +178,7 @@ class LocalRateLimiter(RateLimiter):
         self._sleep = sleep
         self._limit = AdaptiveLimit(clock)
         self._n_in_flight = 0
-        self._turn = asyncio.Lock()
+        self._turn = _Turn()
         self._changed: asyncio.Future[None] | None = None
         self._pauses: set[asyncio.Future[None]] = set()
 
@@ -151,9 +193,9 @@ class LocalRateLimiter(RateLimiter):
 
     @override
     @asynccontextmanager
-    async def acquire(self, n_tokens: int) -> AsyncIterator[Permit]:
+    async def acquire(self, n_tokens: int, *, is_again: bool = False) -> AsyncIterator[Permit]:
         permit = Permit(n_tokens, self._limit.round)
-        async with self._turn:
+        async with self._turn.of(is_again=is_again):
             await self._until_free(permit)
             self._n_in_flight += 1
         try:

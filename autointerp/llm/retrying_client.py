@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from autointerp.core.errors import AutointerpError, RequestFailedError
+from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
 from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import ApiError, is_transient
+from autointerp.llm.call_attempts import CallAttempts
 from autointerp.llm.chat_model import TotalUsage
 from autointerp.llm.endpoint import Endpoint, HttpReply
 from autointerp.llm.endpoint_state import EndpointState, endpoint_state
@@ -22,8 +23,6 @@ from autointerp.llm.rate_limiter import Permit
 from autointerp.llm.stated_waits import asked_pause_s
 
 T = TypeVar("T")
-_SLOW = 3
-"""Times that a call may give no answer in time while others are answered."""
 
 
 class RetryingClient:
@@ -64,8 +63,8 @@ class RetryingClient:
         """Requests, retries and tokens so far."""
         return self._total
 
-    async def call(self, call: ApiCall[T]) -> T:
-        """The reply to a call, after as many attempts as make sense.
+    async def call(self, call: ApiCall[T], attempts: CallAttempts | None = None) -> T:
+        """The reply to a call, after as many attempts as make sense, with those that it had before.
 
         Where others were answered since its first failure, it says nothing against the endpoint.
 
@@ -73,64 +72,52 @@ class RetryingClient:
             CallRefusedError: it is refused, or failed each time as some refuse.
             UpstreamError: the endpoint could not be used.
         """
-        state = self._join()
-        last: TransientFailure | None = None
-        n_failed = n_answered = n_early = 0
-        looked_into: set[str] = set()
-        n_lasting = state.check.n_lasting
+        state, attempts = self._join(), attempts or CallAttempts(self._options)
+        attempts.n_lasting = state.check.n_lasting
         try:
-            async with asyncio.timeout(None) as deadline:
-                while last is None or self._is_tried_again(last, n_failed, n_answered, state):
-                    if last is not None:
-                        self._total = replace(self._total, retries=self._total.retries + 1)
-                    outcome = await self._asked(call, state, deadline, n_lasting)
+            async with asyncio.timeout_at(attempts.until_s) as attempts.deadline:
+                while True:
+                    held = state.is_held
+                    outcome = await self._asked(call, state, attempts)
                     if not isinstance(outcome, TransientFailure):
                         return outcome[0]
                     if call.gives_up(outcome):
                         given_up = self.words.gave_up(outcome, 1)
                         raise CallRefusedError(outcome.as_error, given_up, failure=outcome)
-                    n_answered = self.n_answered if last is None else n_answered
-                    asked_s = outcome.asked_s(is_again=last is not None and last.is_limit)
-                    last = outcome
-                    is_early = self._options.cuts(asked_s, n_early)
-                    n_early, n_failed = n_early + is_early, n_failed + (not is_early)
-                    state.check.look_into(outcome, looked_into)
-                    await self._wait(n_failed, outcome, asked_s, state)
-                error = self.words.gave_up(last, n_failed + n_early)
-                is_there = self.n_answered > n_answered
+                    last, asked_s = outcome, attempts.failed(outcome, state, held=held)
+                    await self._wait(outcome, attempts.n_failed, asked_s, state)
+                    if not attempts.is_tried_again(state, tells_what_lasts=call.tells_what_lasts):
+                        break
+                    self._total = replace(self._total, retries=self._total.retries + 1)
+                error = self.words.gave_up(last, attempts.n)
+                is_there = attempts.others_answered(state)
                 if is_there:
                     error = RequestFailedError(str(error))
                 lasted = last.status is None or last.is_outage or last.is_limit
                 if lasted and call.tells_what_lasts and not is_there:
-                    is_there = await self._is_there(last, state, deadline)
+                    is_there = await self._is_there(last, state, attempts)
         except TimeoutError:
-            late = self.words.too_late(last, is_away=state.circuit.is_open)
-            alone = last is not None and self.n_answered > n_answered
-            raise (RequestFailedError(str(late)) if alone else late) from None
+            raise self._too_late(attempts, state) from None
         if last.is_outage:
             state.circuit.give_up(error)
         if not lasted or (call.tells_what_lasts and (is_there or last.is_limit)):
             raise CallRefusedError(last.as_error, error, lasted=lasted)
         raise error
 
-    def _is_tried_again(
-        self, last: TransientFailure, n_failed: int, n_answered: int, state: EndpointState
-    ) -> bool:
-        """Whether a call that has failed so often is sent once more."""
-        if last.is_outage and state.circuit.is_open:
-            return True
-        slow = last.failure is Failure.TIMEOUT and self.n_answered > n_answered
-        return n_failed < (min(_SLOW, self._options.attempts) if slow else self._options.attempts)
+    def _too_late(self, attempts: CallAttempts, state: EndpointState) -> UpstreamError:
+        """What to raise once a call's time is over."""
+        late = self.words.too_late(attempts.last, attempts.n, is_away=state.circuit.is_open)
+        return RequestFailedError(str(late)) if attempts.others_answered(state) else late
 
     async def _is_there(
-        self, last: TransientFailure, state: EndpointState, deadline: asyncio.Timeout
+        self, last: TransientFailure, state: EndpointState, attempts: CallAttempts
     ) -> bool:
         """Whether the endpoint answers something tiny, so that it is the call that fails."""
         if last.is_limit or not last.reached:
             return False
         once = replace(self.tiny.call, gives_up=lambda _: True)
         try:
-            outcome = await self._admitted(once, state, deadline, state.check.n_lasting)
+            outcome = await self._admitted(once, state, attempts)
             return not isinstance(outcome, TransientFailure)
         except CallRefusedError as refused:
             if refused.error.lasts:
@@ -139,13 +126,13 @@ class RetryingClient:
             return True
 
     async def _asked(
-        self, call: ApiCall[T], state: EndpointState, deadline: asyncio.Timeout, n_lasting: int
+        self, call: ApiCall[T], state: EndpointState, attempts: CallAttempts
     ) -> tuple[T] | TransientFailure:
         """One attempt; what one of several servers refuses is asked again, as others may not."""
         refused, n = None, 0
         while True:
             try:
-                outcome = await self._admitted(call, state, deadline, n_lasting, refused)
+                outcome = await self._admitted(call, state, attempts, refused)
             except CallRefusedError as error:
                 is_over, refused, n = error is refused, error, n + 1
                 if is_over or not state.check.is_asked_again(
@@ -164,8 +151,7 @@ class RetryingClient:
         self,
         call: ApiCall[T],
         state: EndpointState,
-        deadline: asyncio.Timeout,
-        n_lasting: int,
+        attempts: CallAttempts,
         refused: CallRefusedError | None = None,
     ) -> tuple[T] | TransientFailure:
         """One attempt, once the limits and the circuit admit it.
@@ -175,15 +161,13 @@ class RetryingClient:
         """
         while True:
             await call.until_form_is_known()
-            async with state.limiter.acquire(call.n_tokens) as permit:
-                if deadline.when() is None:
-                    deadline.reschedule(
-                        asyncio.get_running_loop().time() + self._options.deadline_s
-                    )
+            is_again = attempts.until_s is not None
+            async with state.limiter.acquire(call.n_tokens, is_again=is_again) as permit:
+                attempts.was_admitted()
                 if call.is_held:
                     continue
                 call = call.in_form()
-                async with state.attempt(n_lasting) as is_held:
+                async with state.attempt(attempts.n_lasting) as is_held:
                     if not is_held:
                         if refused is not None and state.check.is_of_a_question(refused):
                             raise refused
@@ -243,8 +227,9 @@ class RetryingClient:
             return made
         value, usage = made
         self._total = self._total.plus(usage)
-        self.n_answered += call.body is not self.tiny.call.body
-        state.succeeded()
+        is_question = call.body is not self.tiny.call.body
+        self.n_answered += is_question
+        state.succeeded(is_question=is_question)
         n_tokens = usage.prompt_tokens + usage.completion_tokens
         state.limiter.correct(permit, n_tokens or permit.n_tokens)
         pause_s = asked_pause_s(reply.headers, n_tokens=permit.n_tokens)
@@ -254,15 +239,19 @@ class RetryingClient:
         return (value,)
 
     async def _wait(
-        self, n_failed: int, failure: TransientFailure, asked_s: float | None, state: EndpointState
+        self, failure: TransientFailure, n: int, asked_s: float | None, state: EndpointState
     ) -> None:
-        """Between two attempts; where the endpoint requests it, everybody waits."""
-        seconds = self._options.wait_s(n_failed, asked_s=asked_s, rng=self._rng)
-        self.words.wait(failure, n_failed, seconds if asked_s is not None else 0.0)
+        """Behind an attempt that failed, of so many; where that is asked for, everybody waits."""
+        seconds = self._options.wait_s(n, asked_s=asked_s, rng=self._rng)
+        self.words.wait(failure, n, seconds if asked_s is not None else 0.0)
         if failure.is_limit and asked_s is not None:
             state.limiter.pause(seconds)
-        elif n_failed < self._options.attempts and not state.is_held:
+        elif (failure.is_limit or n < self._options.attempts) and not state.is_held:
             await self._dependencies.sleep(seconds)
+
+    def new_attempts(self) -> CallAttempts:
+        """For a question that may be asked again in the same form."""
+        return CallAttempts(self._options)
 
     async def servers_differ(self, error: ApiError) -> bool:
         """Whether several servers are behind the address, of which some refuse so, any question."""

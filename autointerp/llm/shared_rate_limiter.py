@@ -74,12 +74,15 @@ class SharedRateLimiter(RateLimiter):
 
     @override
     @asynccontextmanager
-    async def acquire(self, n_tokens: int) -> AsyncIterator[Permit]:
-        permit = Permit(n_tokens)
+    async def acquire(self, n_tokens: int, *, is_again: bool = False) -> AsyncIterator[Permit]:
+        permit = Permit(n_tokens, is_again=is_again)
         admitted = asyncio.get_running_loop().create_future()
         if not self._waiting:
             self._wake()
-        self._waiting.append((admitted, permit))
+        n_ahead = (
+            len(self._waiting) if not is_again else sum(one.is_again for _, one in self._waiting)
+        )
+        self._waiting.insert(n_ahead, (admitted, permit))
         try:
             await admitted
             yield permit

@@ -100,7 +100,6 @@ def test_a_passing_failure_is_asked_again(
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (status(429), "answered 429, 3 times: lower AUTOINTERP_LLM_MAX_IN_FLIGHT"),
         (status(503), "answered 503, 3 times: try again later"),
         (html(), "not JSON (beginning '<html><body>Bad gateway</body></html>'), 3 times"),
         (Fault(), "not JSON (an empty body), 3 times: check AUTOINTERP_LLM_BASE_URL"),
