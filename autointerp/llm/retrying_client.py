@@ -161,7 +161,7 @@ class RetryingClient:
         """
         while True:
             await call.until_form_is_known()
-            is_again = attempts.until_s is not None
+            is_again = attempts.last is not None
             async with state.limiter.acquire(call.n_tokens, is_again=is_again) as permit:
                 attempts.was_admitted()
                 if call.is_held:

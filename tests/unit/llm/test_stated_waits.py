@@ -98,7 +98,8 @@ def test_every_such_wait_is_told(endpoint: FakeEndpoint) -> None:
     asked(endpoint, world, said, status(429, "hidas", headers={"Retry-After": "60"}), 3)
     assert len(said) == 3
     assert "it says: hidas" in said[0]
-    assert 180 <= sum(world.slept) <= 182
+    # With a moment before a tiny question, as three in a row met a limit.
+    assert 180 <= sum(world.slept) <= 184
 
 
 def test_short_waits_are_told_once_in_a_while(endpoint: FakeEndpoint) -> None:
