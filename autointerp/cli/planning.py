@@ -12,6 +12,7 @@ from autointerp.cli.job_options import budget_of, job_of
 from autointerp.cli.job_settings import print_config_of
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
+from autointerp.core.errors import InputError
 
 _Workers = Annotated[
     int, typer.Option(help="Processes that label, a core each.", min=1, max=100_000)
@@ -46,6 +47,7 @@ def register(app: typer.Typer) -> None:
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.job_plans import plan_job  # noqa: PLC0415
         from autointerp.wiring.llms import JobBudget  # noqa: PLC0415
+        from autointerp.wiring.units_beforehand import check_units_beforehand  # noqa: PLC0415
 
         settings = read_settings()
         job = job_of(options, settings)
@@ -53,13 +55,18 @@ def register(app: typer.Typer) -> None:
             print_config_of(job)
             return
         limits = budget_of(usd=None, tokens=None, prices=prices, batch=batch)
-        outlook = plan_job(
-            job,
-            settings,
-            n_workers=workers,
-            n_readers=readers,
-            budget=JobBudget(limits),
-        )
+        try:
+            outlook = plan_job(
+                job,
+                settings,
+                n_workers=workers,
+                n_readers=readers,
+                budget=JobBudget(limits),
+            )
+        except InputError:
+            # Of a model that is at hand this tells more than its shape does.
+            check_units_beforehand(job.units, job.subject, settings)
+            raise
         if as_json:
             print_json(plan_json(outlook))
         else:

@@ -13,6 +13,11 @@ _UNGATED = frozenset(
     | {"starcoder2", "gpt_bigcode", "nemotron", "persimmon", "biogpt", "xglm"}
 )
 """Kinds of models whose MLP is two matrices; all others are taken to have a gate."""
+_UNIFORM = frozenset(
+    {"gpt2", "gpt_neo", "gpt_neox", "gptj", "llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2"}
+    | {"opt", "phi", "phi3", "bloom", "stablelm", "olmo", "olmo2", "starcoder2"}
+)
+"""Kinds of which every layer is known to have one dense MLP."""
 _TIED_UNSAID = frozenset({"gpt2", "gpt_neo", "opt", "bloom", "falcon", "gemma", "gemma2"})
 """Kinds that share their embedding with the LM head where the configuration does not say."""
 _NAMES: Mapping[str, tuple[str, ...]] = {
@@ -46,6 +51,8 @@ class ModelShape:
     """Three matrices an MLP, and neurons whose sign means nothing by itself."""
     tied: bool
     """The LM head is the embedding."""
+    uniform: bool = True
+    """It is of a kind of which every layer is known to have one dense MLP."""
 
     @property
     def layer_weights(self) -> int:
@@ -141,6 +148,7 @@ def shape_of_config(name: str, config: Mapping[str, Any]) -> ModelShape:
         n_ctx=_size(name, config, "n_ctx"),
         gated=bool(gated),
         tied=bool(config.get("tie_word_embeddings", kind in _TIED_UNSAID)),
+        uniform=kind in _UNIFORM,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
@@ -64,9 +65,12 @@ def _width(hook: str, shape: ModelShape) -> int:
     widths = dict.fromkeys(_OF_NEURONS, shape.d_mlp) | dict.fromkeys(_OF_THE_STREAM, shape.d_model)
     widths["attn.hook_z"] = shape.n_heads * shape.d_head
     if kind not in widths:
-        known = ", ".join(widths)
-        msg = f"the shape of a model does not tell how wide {hook} is; a plan knows {known}"
-        raise InputError(msg)
+        near = get_close_matches(kind, widths, n=1)
+        hint = f"did you mean {hook.removesuffix(kind)}{near[0]}? A" if near else "a"
+        raise InputError(
+            f"the shape of a model does not tell how wide {hook} is; {hint} plan knows "
+            f"{', '.join(widths)}"
+        )
     return widths[kind]
 
 
@@ -74,19 +78,23 @@ def _check_layer(hook: str, shape: ModelShape) -> None:
     layer = HookPoint(hook).layer
     if layer >= shape.n_layers:
         last = shape.n_layers - 1
-        raise InputError(f"{shape.name} has no layer {layer}, only the layers 0 to {last}")
+        msg = f"{shape.name} has layers 0 to {last}; there is no layer {layer} for {hook}"
+        raise InputError(msg)
 
 
 def _spread(asked: RandomItem, shape: ModelShape) -> Mapping[str, int]:
     hooks = [_usual(int(layer)) for layer in asked.layers or map(str, range(shape.n_layers))]
     for hook in hooks:
         _check_layer(hook, shape)
-    there = shape.d_mlp * len(hooks)
-    if asked.n > there:
-        msg = f"units {shortened(str(asked))}: {asked.n} asked for, but there are only {there}"
-        raise InputError(msg)
     shares = {
         hook: asked.n // len(hooks) + (place < asked.n % len(hooks))
         for place, hook in enumerate(hooks)
     }
+    # Those of some layers are drawn in each.
+    drawn, there = asked.n, shape.d_mlp * len(hooks)
+    if asked.layers:
+        drawn, there = shares[hooks[0]], shape.d_mlp
+    if drawn > there:
+        msg = f"units {shortened(str(asked))}: {drawn} asked for, but there are only {there}"
+        raise InputError(msg)
     return {hook: shares[hook] for hook in sorted(shares, key=_by_layer) if shares[hook]}

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -13,7 +16,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
 from autointerp.core.seeds import derive_seed
-from autointerp.subjects.encoders import encoder_digest, slug
+from autointerp.subjects.encoders import EncoderHead, encoder_digest, slug
 
 _HOW = (
     "save a tensor `directions` of shape (n, d), perhaps a `bias` of shape (n,), and the metadata "
@@ -77,24 +80,53 @@ def load_directions(file: Path, *, hook: str | None = None) -> Directions:
     Raises:
         InputError: no such file, damaged, or of another content.
     """
+    with _opened(file) as opened:
+        hook = _checked_hook(file, opened, hook)
+        tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    _check_values(file, tensors)
+    vectors = tensors["directions"].to(torch.float32)
+    bias = tensors.get("bias", torch.zeros(len(vectors))).to(torch.float32)
+    return _directions(_name(file), hook, vectors, bias)
+
+
+def read_directions_head(file: Path, *, hook: str | None = None) -> EncoderHead:
+    """Where the directions in a file lie and how many there are; no tensor is read.
+
+    Raises:
+        InputError: as `load_directions`, as far as it can be told without the tensors.
+    """
+    with _opened(file) as opened:
+        hook = HookPoint(_checked_hook(file, opened, hook)).name
+        n, d = opened.get_slice("directions").get_shape()
+    return EncoderHead(_name(file), hook, d, n)
+
+
+def _name(file: Path) -> str:
+    return f"dirs_{slug(file.with_suffix(''))}"
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
     if not file.is_file():
         raise InputError(f"{file} is not a file; {_HOW}")
     try:
         with safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            yield opened
     except (OSError, SafetensorError) as error:
         raise InputError(f"{file} is not a complete safetensors file ({error}); {_HOW}") from error
-    hook = hook or metadata.get("hook")
+
+
+def _checked_hook(file: Path, opened: Any, hook: str | None) -> str:
+    """The hook point, its metadata's where none is given; the tensors have the right shapes."""
+    hook = hook or (opened.metadata() or {}).get("hook")
     if hook is None:
         raise InputError(
             f"{file} does not say in its metadata at which hook point its directions lie; name it, "
             f"dirs:{file}@blocks.5.hook_resid_post, or {_HOW}"
         )
-    _check(file, tensors)
-    vectors = tensors["directions"].to(torch.float32)
-    bias = tensors.get("bias", torch.zeros(len(vectors))).to(torch.float32)
-    return _directions(f"dirs_{slug(file.with_suffix(''))}", hook, vectors, bias)
+    shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118
+    _check_shapes(file, shapes)
+    return hook
 
 
 def random_directions(hook: str, d: int, n: int, seed: int) -> Directions:
@@ -118,14 +150,16 @@ def _directions(name: str, hook: str, vectors: Tensor, bias: Tensor) -> Directio
     return Directions(name, hook, vectors, bias, digest)
 
 
-def _check(file: Path, tensors: dict[str, Tensor]) -> None:
-    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+def _check_shapes(file: Path, shapes: dict[str, tuple[int, ...]]) -> None:
     main = shapes.get("directions", ())
     expected = {"directions": main, "bias": main[:1]}
     good = len(main) == 2 and 0 not in main
     if not good or any(shape != expected.get(name) for name, shape in shapes.items()):
         result = ", ".join(f"{name} {shape}" for name, shape in sorted(shapes.items()))
         raise InputError(f"{file} holds {result or 'no tensor'}; {_HOW}")
+
+
+def _check_values(file: Path, tensors: dict[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
             msg = f"{name} of {file} must hold finite floating-point numbers only; fix the file"

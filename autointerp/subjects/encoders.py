@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -21,8 +22,8 @@ _LONGEST = 60
 _Receiver = Callable[[str, Tensor], None]
 
 
-class Encoder(Protocol):
-    """Units computed from one hook point; they live at the hook point `derived_hook` names."""
+class EncoderSizes(Protocol):
+    """What an encoder reads and how many units it has, which its files tell without its weights."""
 
     @property
     def name(self) -> str:
@@ -39,6 +40,21 @@ class Encoder(Protocol):
     @property
     def n_units(self) -> int:
         """Number of latents or directions."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderHead(EncoderSizes):
+    """The sizes of an encoder whose tensors were not read."""
+
+    name: str
+    hook: str
+    d_in: int
+    n_units: int
+    digest: str = "not read"
+
+
+class Encoder(EncoderSizes, Protocol):
+    """Units computed from one hook point; they live at the hook point `derived_hook` names."""
 
     @property
     def digest(self) -> str:
@@ -61,7 +77,7 @@ class Encoder(Protocol):
         """The same on a device and in a floating dtype."""
 
 
-def derived_hook(encoder: Encoder) -> str:
+def derived_hook(encoder: EncoderSizes) -> str:
     """``blocks.5.hook_resid_post.sae_NAME``: where the units of an encoder live.
 
     Raises:

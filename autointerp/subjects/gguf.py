@@ -84,6 +84,14 @@ def convert_gguf(path: Path, cache_dir: Path) -> Path:
     return target
 
 
+def converted_folder(path: Path, cache_dir: Path) -> Path | None:
+    """The folder that `convert_gguf` has made of a file; None where it has not yet."""
+    if not path.is_file():
+        return None
+    target = _folder_of(path, cache_dir / "subjects")
+    return target if (target / _MODEL).is_file() else None
+
+
 def gguf_tokenizer(path: Path, cache_dir: Path) -> HfTokenizer:
     """The file's tokenizer: from the cache in a moment, out of the file in seconds, once.
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os.path
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint, UnitId
@@ -91,12 +92,29 @@ def select_units(ids: Iterable[UnitId]) -> tuple[HookUnits, ...]:
     )
 
 
+def open_encoder(item: FileItem) -> Encoder:
+    """The SAE, transcoder or directions in a file.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read here exactly.
+    """
+    if item.kind == "sae":
+        return open_sae(item.path, hook=item.hook)
+    path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
+    return load_directions(path, hook=item.hook)
+
+
 def parse_units(
-    spec: str, subject: SubjectModel, *, seed: int = 0, kind: str | None = None
+    spec: str,
+    subject: SubjectModel,
+    *,
+    seed: int = 0,
+    kind: str | None = None,
+    opened: Callable[[FileItem], Any] = open_encoder,
 ) -> tuple[HookUnits, ...]:
     """The units that a specification (see `core.unit_spec`) names, each checked to exist.
 
-    Encoders that are named are attached to the model; the seed is of the random choice. Where no
+    Encoders that are named are opened and attached to the model; the seed is of the random choice. Where no
     hook point is written, neurons are read at that kind, or at `SubjectModel.neuron_kind`.
 
     Raises:
@@ -111,19 +129,23 @@ def parse_units(
         return _random(parsed.random, spec.strip(), subject, seed, kind)
     result: dict[str, set[int]] = {}
     for item in parsed.items:
-        hook, indices = _units_of(item, subject, kind, seed)
+        hook, indices = _units_of(item, subject, kind, seed, opened)
         result.setdefault(hook, set()).update(indices)
     return _grouped(result)
 
 
 def _units_of(
-    item: HookItem | FileItem, subject: SubjectModel, kind: str, seed: int
+    item: HookItem | FileItem,
+    subject: SubjectModel,
+    kind: str,
+    seed: int,
+    opened: Callable[[FileItem], Any],
 ) -> tuple[str, Iterable[int]]:
     if isinstance(item, HookItem):
         hook = item.hook.replace("hook_post", kind) if item.usual else item.hook
         n_units, asked = subject.width(hook), item.indices
     else:
-        encoder = _opened(item)
+        encoder = opened(item)
         if item.indices is None and item.kind == "sae":
             raise InputError(
                 f"units '{item}': {encoder.n_units} latents are many; write {item}:0-99 for some "
@@ -139,13 +161,6 @@ def _units_of(
         msg = f"units '{item}': {hook} of {subject.name} has the units 0 to {n_units - 1}"
         raise InputError(msg)
     return hook, range(asked.low, asked.high + 1)
-
-
-def _opened(item: FileItem) -> Encoder:
-    if item.kind == "sae":
-        return open_sae(item.path, hook=item.hook)
-    path = Path(os.path.expanduser(item.path))  # a home folder of nobody stays as it is
-    return load_directions(path, hook=item.hook)
 
 
 def _drawn(item: FileItem, n: int, encoder: Encoder, seed: int) -> list[int]:

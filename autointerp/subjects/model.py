@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.errors import InputError
-from autointerp.core.ids import HookPoint
+from autointerp.subjects.encoder_fit import check_fit
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
 from autointerp.subjects.experts import expert_hook, experts_of
 from autointerp.subjects.hook_points import Receiver, check_hook, check_tokens, read_hooks, tl_name
@@ -22,18 +22,6 @@ from autointerp.subjects.model_facts import embedding_rows, mlp_dtype
 from autointerp.subjects.tokenizer import HfTokenizer
 
 _ORDINARY = ("mlp.hook_pre", "mlp.hook_mid", "mlp.hook_post")
-_USUAL = (
-    "hook_resid_pre",
-    "ln1.hook_normalized",
-    "attn.hook_z",
-    "hook_attn_out",
-    "hook_resid_mid",
-    "ln2.hook_normalized",
-    "mlp.hook_pre",
-    "mlp.hook_post",
-    "hook_mlp_out",
-    "hook_resid_post",
-)
 
 
 class SubjectModel:
@@ -113,23 +101,13 @@ class SubjectModel:
         if encoder.hook in self._encoders:
             msg = f"{encoder.name} reads {encoder.hook}, itself an encoder's; read a hook point"
             raise InputError(msg)
-        if self.width(encoder.hook) != encoder.d_in:
-            raise InputError(self._misfit(encoder))
+        check_fit(encoder, self.width, name=self.name)
         self._encoders[name] = encoder.to(self.device, torch.float32)
         self._widths[name] = encoder.n_units
         return name
 
-    def _misfit(self, encoder: Encoder) -> str:
-        layer = HookPoint(encoder.hook).layer
-        usual = (f"blocks.{layer}.{kind}" for kind in _USUAL)
-        fit = [hook for hook in usual if self._width_or_none(hook) == encoder.d_in]
-        hint = f"{', '.join(fit)} are {encoder.d_in} wide" if fit else "it is of another model"
-        return (
-            f"{encoder.name} reads {encoder.d_in} values, but {encoder.hook} of {self.name} is "
-            f"{self.width(encoder.hook)} wide; {hint}"
-        )
-
-    def _width_or_none(self, hook: str) -> int | None:
+    def width_or_none(self, hook: str) -> int | None:
+        """Number of units at a hook point; None where there is no such hook point."""
         try:
             return self.width(hook)
         except InputError:
@@ -161,7 +139,7 @@ class SubjectModel:
         block, layer, kind = hook.split(".", 2)
         entering = f"{block}.{layer}.mlp.hook_in"
         inside = kind.startswith("mlp.") and kind != "mlp.hook_out"
-        return entering if inside and self._width_or_none(entering) is not None else hook
+        return entering if inside and self.width_or_none(entering) is not None else hook
 
     def width(self, hook: str) -> int:
         """Number of units at a hook point.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os.path
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.files import git_pointer
 from autointerp.core.ids import HookPoint
-from autointerp.subjects.encoders import encoder_digest, slug
+from autointerp.subjects.encoders import EncoderHead, encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
 
 _WEIGHTS = "sae_weights.safetensors"
@@ -181,15 +182,51 @@ def load_sae(folder: Path, *, hook: str | None = None) -> SparseEncoder:
         InputError: not such a folder, pickled weights alone, an architecture or setting that is
             not done here exactly, tensors that are missing, of another shape or not finite.
     """
-    folder = Path(os.path.expanduser(folder))
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not an SAE folder; name one with cfg.json and {_WEIGHTS}")
-    config = read_sae_config(folder, hook=hook)
+    folder, config = _configured(folder, hook)
     tensors = _load_tensors(_weights_file(folder), config)
     kind = "transcoder" if config.transcoder else "sae"
     deciding = {name: tensor for name, tensor in tensors.items() if name != "W_dec"}
     digest = encoder_digest(kind, config.settings, deciding)
-    return SparseEncoder(f"{kind}_{slug(folder)}", config, tensors, digest)
+    return SparseEncoder(_name(folder, config), config, tensors, digest)
+
+
+def read_sae_head(folder: Path, *, hook: str | None = None) -> EncoderHead:
+    """What an SAE or transcoder reads and how many latents it has; no tensor is read.
+
+    Raises:
+        InputError: as `load_sae`, as far as it can be told without the tensors.
+    """
+    folder, config = _configured(folder, hook)
+    with _weights(_weights_file(folder)) as file:
+        _check_shapes(_weights_file(folder), config, _shapes_in(file))
+    return EncoderHead(_name(folder, config), config.hook_name, config.d_in, config.d_sae)
+
+
+def _configured(folder: Path, hook: str | None) -> tuple[Path, SaeConfig]:
+    folder = Path(os.path.expanduser(folder))
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not an SAE folder; name one with cfg.json and {_WEIGHTS}")
+    return folder, read_sae_config(folder, hook=hook)
+
+
+def _name(folder: Path, config: SaeConfig) -> str:
+    return f"{'transcoder' if config.transcoder else 'sae'}_{slug(folder)}"
+
+
+@contextmanager
+def _weights(path: Path) -> Iterator[Any]:
+    """The file with the tensors, opened."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError) as error:
+        damage = f"{path} is not a complete safetensors file ({error}); download the SAE again"
+        left = git_pointer(path)
+        raise InputError(damage if left is None else f"{path.parent}: {left}") from error
+
+
+def _shapes_in(file: Any) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(file.get_slice(name).get_shape()) for name in set(file.keys())}
 
 
 def _weights_file(folder: Path) -> Path:
@@ -206,22 +243,16 @@ def _weights_file(folder: Path) -> Path:
 
 
 def _load_tensors(path: Path, config: SaeConfig) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            names = set(file.keys())
-            _check_shapes(path, config, {n: tuple(file.get_slice(n).get_shape()) for n in names})
-            needed = ["W_enc", *_OF_KIND[config.kind]]
-            if config.apply_b_dec_to_input:
-                needed.append("b_dec")
-            tensors = {name: _read(path, name, file) for name in needed}
-            if config.kind == "topk" and config.rescale_acts_by_decoder_norm:
-                tensors["decoder_norm"] = _read(path, "W_dec", file).norm(dim=-1)
-            # Mapped, not read: large, and of no use but to what steers latents.
-            tensors["W_dec"] = file.get_tensor("W_dec")
-    except (OSError, SafetensorError) as error:
-        damage = f"{path} is not a complete safetensors file ({error}); download the SAE again"
-        left = git_pointer(path)
-        raise InputError(damage if left is None else f"{path.parent}: {left}") from error
+    with _weights(path) as file:
+        _check_shapes(path, config, _shapes_in(file))
+        needed = ["W_enc", *_OF_KIND[config.kind]]
+        if config.apply_b_dec_to_input:
+            needed.append("b_dec")
+        tensors = {name: _read(path, name, file) for name in needed}
+        if config.kind == "topk" and config.rescale_acts_by_decoder_norm:
+            tensors["decoder_norm"] = _read(path, "W_dec", file).norm(dim=-1)
+        # Mapped, not read: large, and of no use but to what steers latents.
+        tensors["W_dec"] = file.get_tensor("W_dec")
     return tensors
 
 

@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from autointerp.core.errors import InputError
-from autointerp.subjects.sae import SparseEncoder, load_sae
+from autointerp.subjects.encoders import EncoderHead
+from autointerp.subjects.sae import SparseEncoder, load_sae, read_sae_head
 from autointerp.subjects.sae_config import is_cross_layer, refuse_cross_layer
 
 _RELEASE = re.compile(r"(?P<release>[\w.-]+)/(?P<id>[\w./ -]+)")
@@ -33,19 +34,37 @@ def open_sae(name: str, *, hook: str | None = None) -> SparseEncoder:
     Raises:
         InputError: neither; or what is there cannot be read here exactly.
     """
-    folder = Path(os.path.expanduser(name))  # a home folder of nobody stays as it is
-    release = _RELEASE.fullmatch(name.strip())
-    if folder.exists() or name.startswith((".", "/", "~")):
-        return load_sae(folder, hook=hook)
+    release = _release_of(name)
+    return load_sae(_folder(name), hook=hook) if release is None else _fetched(*release, hook)
+
+
+def open_sae_head(name: str, *, hook: str | None = None) -> EncoderHead | None:
+    """The sizes of the encoder in a folder, as for `open_sae`; None for one of a release.
+
+    Raises:
+        InputError: as `open_sae`, as far as it can be told without tensors.
+    """
+    return read_sae_head(_folder(name), hook=hook) if _release_of(name) is None else None
+
+
+def _folder(name: str) -> Path:
+    return Path(os.path.expanduser(name))  # a home folder of nobody stays as it is
+
+
+def _release_of(name: str) -> tuple[Any, str, str] | None:
+    """The library, the release and the id that a name means; None where it means a folder."""
+    if _folder(name).exists() or name.startswith((".", "/", "~")):
+        return None
     if is_cross_layer(name):
         refuse_cross_layer(name)
+    release = _RELEASE.fullmatch(name.strip())
     if release is None:
         raise InputError(f"{_no_folder(name)}, or a release of sae-lens as RELEASE/ID")
     library = _sae_lens()
     if library is None:
         how = "or install sae-lens (`pip install sae-lens`) to name a release as RELEASE/ID"
         raise InputError(f"{_no_folder(name)}, {how}")
-    return _fetched(library, release["release"], release["id"], hook)
+    return library, release["release"], release["id"]
 
 
 def _no_folder(name: str) -> str:

@@ -67,7 +67,7 @@ def load_subject(
     if dtype not in _DTYPES:
         raise InputError(f"dtype {dtype!r} is not one of {', '.join(_DTYPES)}")
     refuse_what_is_no_model_name(name)
-    native = _tl_folder_of(name)
+    native = tl_folder_of(name)
     if native is not None:
         return _load_native(name, *native, dtype=dtype, device=device)
     folder = _folder_of(name, cache_dir or Path.home() / ".cache" / "autointerp")
@@ -77,18 +77,19 @@ def load_subject(
     return wrap_subject(
         model,
         tokenizer,
-        name=name if known else _called(name),
+        name=name if known else called(name),
         device=device,
         revision=getattr(model.config, "_commit_hash", None),
     )
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
+    """What a subject is called in unit ids, by the name of its file or folder."""
     path = Path(name)
     return path.stem if name.endswith(".gguf") else path.name or path.resolve().name
 
 
-def _tl_folder_of(name: str) -> tuple[Path, str | None] | None:
+def tl_folder_of(name: str) -> tuple[Path, str | None] | None:
     """The folder in TransformerLens' layout and the checkpoint that a name means."""
     if name in KNOWN_SUBJECTS or name.endswith(".gguf"):
         return None
@@ -107,7 +108,7 @@ def _load_native(
 ) -> SubjectModel:
     with quiet_transformers():
         bridge, tokenizer = load_tl_folder(folder, label=label, dtype=_DTYPES[dtype])
-    return wrap_subject(bridge, tokenizer, name=_called(name), device=device)
+    return wrap_subject(bridge, tokenizer, name=called(name), device=device)
 
 
 def _folder_of(name: str, cache_dir: Path) -> str:

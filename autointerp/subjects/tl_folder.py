@@ -111,32 +111,53 @@ def load_tl_folder(folder: Path, *, label: str | None, dtype: torch.dtype) -> tu
     Raises:
         InputError: what the folder holds is incomplete, damaged, or not known here.
     """
+    written = _checked(folder, _read_config(folder))
+    config = _bridge_config(folder, written)
+    from transformer_lens.model_bridge.sources import tl_legacy  # noqa: PLC0415 - slow
+
+    try:
+        tensors = _converted(
+            _read_weights(_weights_file(folder, label)), written, config, tl_legacy
+        )
+        bridge = _native(config, folder, dtype)
+        bridge.load_state_dict({name: t.to(dtype) for name, t in tensors.items()}, strict=True)
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        why = " ".join(str(error).split())[:300]
+        raise InputError(f"the model in {folder} cannot be loaded: {why}") from error
+    return bridge, _tokenizer(folder, written)
+
+
+def unloaded_tl_folder(folder: Path) -> Any:
+    """The TransformerBridge of a folder before its weights are put into it.
+
+    Raises:
+        InputError: its configuration is incomplete, damaged, or not known here.
+    """
+    config = _bridge_config(folder, _checked(folder, _read_config(folder)))
+    return _native(config, folder, torch.float32)
+
+
+def _native(config: Any, folder: Path, dtype: torch.dtype) -> Any:
+    from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415 - slow
+
+    return TransformerBridge.boot_native(config, dtype=dtype, model_name=folder.name)
+
+
+def _bridge_config(folder: Path, written: Mapping[str, Any]) -> Any:
     try:
         from transformer_lens.config import TransformerBridgeConfig  # noqa: PLC0415 - slow
-        from transformer_lens.model_bridge import TransformerBridge  # noqa: PLC0415
-        from transformer_lens.model_bridge.sources import tl_legacy  # noqa: PLC0415
+        from transformer_lens.model_bridge.sources import tl_legacy  # noqa: F401, PLC0415
     except ImportError as error:
         msg = f"{folder} is in TransformerLens' layout, which needs transformer-lens 4 or newer"
         raise InputError(msg) from error
-    written = _checked(folder, _read_config(folder))
     settings = {name: written[name] for name in _PASSED if written.get(name) is not None}
-    config = TransformerBridgeConfig(
+    return TransformerBridgeConfig(
         **settings,
         normalization_type=written.get("normalization", written.get("normalization_type")),
         positional_embedding_type=written.get("positional_embedding_type") or "standard",
         architecture="TransformerLensNative",
         init_weights=False,
     )
-    try:
-        tensors = _converted(
-            _read_weights(_weights_file(folder, label)), written, config, tl_legacy
-        )
-        bridge = TransformerBridge.boot_native(config, dtype=dtype, model_name=folder.name)
-        bridge.load_state_dict({name: t.to(dtype) for name, t in tensors.items()}, strict=True)
-    except (KeyError, RuntimeError, ValueError, TypeError) as error:
-        why = " ".join(str(error).split())[:300]
-        raise InputError(f"the model in {folder} cannot be loaded: {why}") from error
-    return bridge, _tokenizer(folder, written)
 
 
 def _read_config(folder: Path) -> dict[str, Any]:

@@ -32,6 +32,7 @@ from autointerp.corpora import TokenCorpus, check_corpus, load_corpus
 from autointerp.settings import Settings
 from autointerp.store.lock import only_writer
 from autointerp.subjects import SubjectModel, load_subject, parse_units, reading_notes
+from autointerp.wiring.units_beforehand import check_units_beforehand
 
 SUMMARY_FILE = "summary.safetensors"
 
@@ -80,6 +81,7 @@ def run_collection(  # noqa: PLR0913 - a job, a folder and how to go about it
     """
     path = out / SUMMARY_FILE
     check_corpus(job.corpus.corpus)
+    check_units_beforehand(job.units, job.subject, settings)
     with _only_writer(out):
         n_before = _n_kept(path, resume=resume)
         progress.note(f"loading {job.subject}")

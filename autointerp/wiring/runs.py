@@ -51,6 +51,7 @@ from autointerp.wiring.llms import (
     units_at_once,
 )
 from autointerp.wiring.tools import build_tools, note_cost, reach_note, units_left
+from autointerp.wiring.units_beforehand import check_units_beforehand
 
 
 def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
@@ -79,6 +80,7 @@ def run_job(  # noqa: PLR0913 - a job, a folder and how to go about it
     check_job(job)
     check_packages(job)
     check_corpus(job.corpus.corpus)
+    check_units_beforehand(job.units, job.subject, settings)
     job = with_stored_names(job)
     if collected is not None:
         collection_file(collected)

@@ -14,7 +14,7 @@ from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, timed
 from autointerp.core.variants import Need, refuse_unmet
-from autointerp.corpora import TokenCorpus
+from autointerp.corpora import TokenCorpus, check_corpus
 from autointerp.sanity.known_units import ReadOptions, UnitsRead, read_units
 from autointerp.sanity.metric_checks import HEADLINE, MetricCheck, check_metrics
 from autointerp.sanity.nulls import NullRow, Separation, judge_separation, null_rows
@@ -24,6 +24,7 @@ from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.subjects.subject_loading import randomize
 from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.llms import counter_of, open_llm
+from autointerp.wiring.units_beforehand import check_units_beforehand
 
 _N_UNITS, _N_LAYERS = 300, 5
 _LARGEST_SHARE = 0.25
@@ -87,6 +88,9 @@ def run_sanity(job: SanityJob, settings: Settings, *, progress: Progress) -> San
     """
     shares = _shares(job)
     specs = _scorers(job)
+    check_corpus(job.corpus.corpus)
+    if job.units is not None:
+        check_units_beforehand(job.units, job.subject, settings)
     seconds: dict[str, float] = {}
     stage = partial(timed, seconds=seconds)
     with stage("load"):
