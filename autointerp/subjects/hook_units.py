@@ -114,8 +114,8 @@ def parse_units(
 ) -> tuple[HookUnits, ...]:
     """The units that a specification (see `core.unit_spec`) names, each checked to exist.
 
-    Encoders that are named are opened and attached to the model; the seed is of the random choice. Where no
-    hook point is written, neurons are read at that kind, or at `SubjectModel.neuron_kind`.
+    Encoders that are named are opened and attached to the model; the seed is of the random choice.
+    Where no hook point is written, neurons are read at that kind, or at `SubjectModel.neuron_kind`.
 
     Raises:
         InputError: not of that grammar; or a layer, hook point, index or file that does not
