@@ -20,6 +20,7 @@ from autointerp.cli import (
     diff,
     doctor,
     export,
+    inspecting,
     label,
     planning,
     remote,
@@ -73,7 +74,18 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
     app.callback()(_options)
     demo.register(app, runner)
     label.register(app, runner)
-    for commands in (planning, collect, show, diff, sanity, export, serve, remote, doctor):
+    for commands in (
+        inspecting,
+        planning,
+        collect,
+        show,
+        diff,
+        sanity,
+        export,
+        serve,
+        remote,
+        doctor,
+    ):
         commands.register(app)
     return app
 

@@ -49,12 +49,13 @@ def misfits(encoders: Iterable[Encoder], subject: SubjectModel, *, n_ctx: int) -
     saes = [encoder for encoder in encoders if isinstance(encoder, SparseEncoder)]
     found: dict[str, list[str]] = {}
     for sae in saes:
-        for difference in _differences(sae, subject, n_ctx):
+        for difference in differences_of(sae, subject, n_ctx):
             found.setdefault(difference, []).append(sae.name)
     return tuple(f"{joined(names)}: {difference}" for difference, names in found.items())
 
 
-def _differences(sae: SparseEncoder, subject: SubjectModel, n_ctx: int) -> Iterator[str]:
+def differences_of(sae: SparseEncoder, subject: SubjectModel, n_ctx: int) -> Iterator[str]:
+    """What an SAE was made for and is not given in windows of so many tokens."""
     config, bos_id = sae.config, subject.tokenizer.bos_id
     if config.model_name is not None and not _is_of(config.model_name, subject):
         yield (

@@ -1,0 +1,158 @@
+"""``autointerp inspect``: a subject model, an SAE or a corpus, looked at before a job reads it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from autointerp.cli.command_options import AsJson, Seed
+from autointerp.cli.option_groups import with_options
+from autointerp.cli.rendering.console import (
+    ExitCode,
+    print_json,
+    result_console,
+    say,
+    say_loading,
+)
+from autointerp.core.config import CorpusConfig
+
+if TYPE_CHECKING:
+    from autointerp.settings import Settings
+
+_What = Annotated[
+    str,
+    typer.Argument(
+        metavar="SUBJECT|SAE|CORPUS",
+        help="smollm2-135m, a folder, a .gguf; an SAE's folder, sae:FOLDER@HOOK; wiki, a file.",
+    ),
+]
+_Subject = Annotated[
+    str | None,
+    typer.Option(help="Subject model that an SAE should fit, or whose tokenizer counts tokens."),
+]
+_Corpus = Annotated[str, typer.Option(help="Text on which an SAE's latents are tried.")]
+_Tokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens of that text (default: 4,096); for a subject, of a collection (65,536).",
+        min=2,
+        max=10**12,
+    ),
+]
+_NCtx = Annotated[int, typer.Option(help="Tokens per window.", min=2, max=4096)]
+_USUAL = CorpusConfig()
+_Load = Annotated[
+    bool, typer.Option("--load", help="Read a subject's weights, and list what it really has.")
+]
+_TRIED = 4_096
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command(epilog="Example: autointerp inspect sae:./my-sae --subject smollm2-135m")
+    @with_options
+    def inspect(  # noqa: PLR0913 - one parameter an option
+        *,
+        what: _What,
+        subject: _Subject = None,
+        corpus: _Corpus = "wiki",
+        tokens: _Tokens = None,
+        n_ctx: _NCtx = _USUAL.n_ctx,
+        load: _Load = False,
+        seed: Seed = None,
+        as_json: AsJson = False,
+    ) -> None:
+        """Shows what a subject model, an SAE or a corpus is, before a job reads it."""
+        from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
+        from autointerp.wiring.inspections import kind_of  # noqa: PLC0415
+
+        settings = read_settings()
+        text = CorpusConfig(corpus=corpus, n_ctx=n_ctx, seed=seed or 0)
+        kind = kind_of(what)
+        if kind == "corpus":
+            ok = _corpus(what, subject, settings, text, as_json=as_json)
+        elif kind == "sae":
+            text = text.model_copy(update={"n_tokens": tokens or _TRIED})
+            ok = _sae(what, subject, settings, text, as_json=as_json)
+        else:
+            text = text.model_copy(update={"n_tokens": tokens or text.n_tokens})
+            ok = _subject(what, settings, text, load=load, as_json=as_json)
+        if not ok:
+            raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _corpus(
+    what: str, subject: str | None, settings: Settings, text: CorpusConfig, *, as_json: bool
+) -> bool:
+    from autointerp.cli.rendering.corpus_look_table import (  # noqa: PLC0415
+        corpus_json,
+        print_corpus,
+    )
+    from autointerp.corpora.corpus_look import look_at_corpus  # noqa: PLC0415
+
+    tokenizer = None
+    if subject is not None:
+        say_loading()
+        # Imported when it is needed: it brings torch, which takes seconds.
+        from autointerp.wiring.subject_look import tokenizer_of  # noqa: PLC0415
+
+        tokenizer = tokenizer_of(subject, settings)
+    started = time.monotonic()
+    looks = look_at_corpus(text.model_copy(update={"corpus": what}), tokenizer)
+    if as_json:
+        print_json({**corpus_json(looks, text, subject), "seconds": _since(started)})
+    else:
+        print_corpus(looks, text, subject, result_console())
+        say(f"looked at in {_since(started)} s")
+    return True
+
+
+def _sae(
+    what: str, subject: str | None, settings: Settings, text: CorpusConfig, *, as_json: bool
+) -> bool:
+    say_loading()
+    # Imported when the command runs: they bring torch, which takes seconds.
+    from autointerp.cli.rendering.sae_look_table import print_sae, sae_json  # noqa: PLC0415
+    from autointerp.wiring.inspections import sae_item  # noqa: PLC0415
+    from autointerp.wiring.sae_look import look_at_sae  # noqa: PLC0415
+
+    started = time.monotonic()
+    look = look_at_sae(sae_item(what), subject, settings, text)
+    if as_json:
+        print_json({**sae_json(look), "seconds": _since(started)})
+    else:
+        print_sae(look, result_console())
+        say(f"looked at in {_since(started)} s")
+    return look.fit is None or look.fit.refused is None
+
+
+def _subject(
+    what: str, settings: Settings, text: CorpusConfig, *, load: bool, as_json: bool
+) -> bool:
+    say_loading()
+    # Imported when the command runs: they bring torch, which takes seconds.
+    from autointerp.cli.rendering.subject_look_table import (  # noqa: PLC0415
+        print_subject,
+        subject_json,
+    )
+    from autointerp.wiring.inspections import none_of_the_three  # noqa: PLC0415
+    from autointerp.wiring.subject_look import is_here, look_at_subject  # noqa: PLC0415
+
+    started = time.monotonic()
+    if not is_here(what):
+        raise none_of_the_three(what, "nothing of that name is on this machine")
+    look = look_at_subject(what, settings, text, load=load)
+    if as_json:
+        print_json({**subject_json(look, text), "seconds": _since(started)})
+    else:
+        print_subject(look, text, result_console())
+        say(f"looked at in {_since(started)} s")
+    return True
+
+
+def _since(started: float) -> float:
+    """Seconds of the look itself; libraries are loaded before."""
+    return round(time.monotonic() - started, 2)

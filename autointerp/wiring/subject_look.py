@@ -1,0 +1,183 @@
+"""What a subject model is and needs, told from its configuration and the heads of its files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from transformers.utils.hub import cached_file
+
+from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
+from autointerp.core.errors import InputError
+from autointerp.core.model_shape import ModelShape, known_shape
+from autointerp.core.one_line import numbers
+from autointerp.core.text import TextTokenizer
+from autointerp.orchestration.counted_units import counted_units, usual_widths
+from autointerp.orchestration.job_estimate import ITEM_BYTES, JobEstimate, estimate_work
+from autointerp.settings import Settings
+from autointerp.subjects import KNOWN_SUBJECTS, SubjectModel, gguf_tokenizer, load_subject
+from autointerp.subjects.shape_files import shape_in
+from autointerp.subjects.stored_weights import StoredWeights, stored_weights
+from autointerp.subjects.subject_loading import tl_folder_of
+from autointerp.subjects.tokenizer import HfTokenizer
+from autointerp.subjects.tokenizer_files import load_tokenizer
+from autointerp.wiring.job_plans import planned_work
+
+_CONFIG = "config.json"
+_SHOWN = (
+    "hook_resid_pre", "attn.hook_z", "hook_attn_out", "hook_resid_mid", "mlp.hook_pre",
+    "mlp.hook_pre_linear", "mlp.hook_mid", "mlp.hook_post", "mlp.experts.0.hook_post",
+    "hook_mlp_out", "hook_resid_post",
+)  # fmt: skip
+"""Kinds of hook points, in the order in which they are computed."""
+
+
+@dataclass(frozen=True, slots=True)
+class HookKind:
+    """Hook points of one kind and width."""
+
+    kind: str
+    """Behind ``blocks.N.``."""
+    width: int
+    """Units of each."""
+    layers: str
+    """``0-29``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectLook:
+    """A subject model."""
+
+    name: str
+    shape: ModelShape | None
+    """None where its configuration does not tell it."""
+    hooks: tuple[HookKind, ...]
+    n_weights: int | None
+    """Parameters."""
+    counted: bool
+    """Whether they were counted in the files, or follow from the shape."""
+    stored: StoredWeights | None
+    """None where there are no safetensors or GGUF files."""
+    memory: Mapping[str, int]
+    """Bytes that the weights take, by dtype of ``--dtype``."""
+    need: JobEstimate | None
+    """What labelling all neurons by rules would need: the collection is a part of it."""
+    loaded: bool
+    """Whether weights were read for this."""
+    unknown: str | None
+    """Why the shape is not known, if so."""
+
+
+def subject_files(name: str) -> Path | None:
+    """The folder or ``.gguf`` file of a subject on this machine; None where it has none here."""
+    packaged = KNOWN_SUBJECTS.get(name)
+    path = Path(name).expanduser() if packaged is None else packaged.locate()
+    if path.suffix == ".gguf" and path.is_file():
+        return path
+    if path.is_dir():
+        return path if (path / _CONFIG).is_file() else None
+    try:
+        config = cached_file(name, _CONFIG, local_files_only=True)
+    except (OSError, ValueError):
+        return None
+    return None if config is None else Path(config).parent
+
+
+def is_here(name: str) -> bool:
+    """Whether a subject of that name can be looked at: nothing is downloaded but toy models."""
+    return subject_files(name) is not None or tl_folder_of(name) is not None
+
+
+def look_at_subject(
+    name: str, settings: Settings, corpus: CorpusConfig, *, load: bool = False
+) -> SubjectLook:
+    """What a subject is and needs; weights are read where asked for, or of a toy model.
+
+    Raises:
+        InputError: there is no such subject, or a file of it is damaged.
+    """
+    native = tl_folder_of(name)
+    path = native[0] if native else subject_files(name)
+    stored = None if native or path is None else stored_weights(path)
+    shape, unknown = _shape(name, path)
+    loaded = _loaded(name, settings) if load or native or path is None else None
+    if loaded is not None:
+        hooks = _kinds_of(loaded)
+        n_weights: int | None = sum(p.numel() for p in loaded.bridge.parameters())
+    else:
+        hooks = () if shape is None else _kinds_of_shape(shape)
+        n_weights = stored.n_weights if stored else None if shape is None else shape.n_weights
+    return SubjectLook(
+        name=name,
+        shape=shape,
+        hooks=hooks,
+        n_weights=n_weights,
+        counted=loaded is not None or stored is not None,
+        stored=stored,
+        memory={} if n_weights is None else {d: n_weights * n for d, n in ITEM_BYTES.items()},
+        need=None if shape is None else _need(name, shape, corpus),
+        loaded=loaded is not None,
+        unknown=unknown,
+    )
+
+
+def _shape(name: str, path: Path | None) -> tuple[ModelShape | None, str | None]:
+    """The shape, or why it cannot be told."""
+    if name in KNOWN_SUBJECTS:
+        return known_shape(name), None
+    if path is None:
+        return None, "it has no files here"
+    try:
+        return replace(shape_in(path), name=name), None
+    except InputError as error:
+        return None, str(error)
+
+
+def _need(name: str, shape: ModelShape, corpus: CorpusConfig) -> JobEstimate:
+    """Of labelling all neurons by rules: the collection is a part of it."""
+    job = JobSpec(subject=name, units="all", llm=NO_LLM, corpus=corpus)
+    return estimate_work(planned_work(job, shape, counted_units("all", shape)))
+
+
+def tokenizer_of(name: str, settings: Settings) -> TextTokenizer:
+    """The tokenizer of a subject, without its weights where it has files of its own.
+
+    Raises:
+        InputError: there is no such subject, or its tokenizer cannot be read.
+    """
+    path = None if tl_folder_of(name) else subject_files(name)
+    if path is None:
+        return _loaded(name, settings).tokenizer
+    if path.suffix == ".gguf":
+        return gguf_tokenizer(path, settings.cache_dir)
+    return HfTokenizer(load_tokenizer(path))
+
+
+def _loaded(name: str, settings: Settings) -> SubjectModel:
+    return load_subject(name, device=settings.device, cache_dir=settings.cache_dir)
+
+
+def _kinds_of_shape(shape: ModelShape) -> tuple[HookKind, ...]:
+    widths, layers = usual_widths(shape), numbers(tuple(range(shape.n_layers)))
+    left_out = {"mlp.hook_mid"} | (set() if shape.gated else {"mlp.hook_pre_linear"})
+    return tuple(
+        HookKind(kind, widths[kind], layers)
+        for kind in _SHOWN
+        if kind in widths and kind not in left_out
+    )
+
+
+def _kinds_of(subject: SubjectModel) -> tuple[HookKind, ...]:
+    """Those that a loaded model really has."""
+    found: dict[tuple[str, int], list[int]] = {}
+    for kind in _SHOWN:
+        for layer in range(subject.n_layers):
+            try:
+                width = subject.width(f"blocks.{layer}.{kind}")
+            except InputError:
+                continue
+            found.setdefault((kind, width), []).append(layer)
+    return tuple(
+        HookKind(kind, width, numbers(tuple(layers))) for (kind, width), layers in found.items()
+    )
