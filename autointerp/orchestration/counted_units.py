@@ -60,17 +60,10 @@ def _indices(item: HookItem, shape: ModelShape) -> range:
     return range(item.indices.low, item.indices.high + 1)
 
 
-def usual_widths(shape: ModelShape) -> Mapping[str, int]:
-    """Width of each kind of hook point that a layer of such a model usually has."""
-    return (
-        dict.fromkeys(_OF_NEURONS, shape.d_mlp)
-        | dict.fromkeys(_OF_THE_STREAM, shape.d_model)
-        | {"attn.hook_z": shape.n_heads * shape.d_head}
-    )
-
-
 def _width(hook: str, shape: ModelShape) -> int:
-    kind, widths = hook.split(".", 2)[2], usual_widths(shape)
+    kind = hook.split(".", 2)[2]
+    widths = dict.fromkeys(_OF_NEURONS, shape.d_mlp) | dict.fromkeys(_OF_THE_STREAM, shape.d_model)
+    widths["attn.hook_z"] = shape.n_heads * shape.d_head
     if kind not in widths:
         near = get_close_matches(kind, widths, n=1)
         hint = f"did you mean {hook.removesuffix(kind)}{near[0]}? A" if near else "a"

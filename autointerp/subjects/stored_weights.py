@@ -12,7 +12,6 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from autointerp.core.errors import InputError
-from autointerp.subjects.gguf import check_gguf
 
 # Masks and positions that older files keep beside the weights.
 _NO_WEIGHT = re.compile(r".*(\.attn\.(masked_)?bias|rotary_emb\.inv_freq)")
@@ -23,28 +22,29 @@ _NAMES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat1
 class StoredWeights:
     """The weights in the files of a model."""
 
-    n_weights: int
+    n_weights: int | None
+    """None where they were not counted."""
     by_dtype: Mapping[str, int]
     """Weights by the type in which they are stored, the most frequent first."""
     n_bytes: int
     """Of the files."""
 
 
-def stored_weights(path: Path) -> StoredWeights | None:
+def stored_weights(path: Path, *, known: bool = False) -> StoredWeights | None:
     """Those of a folder with safetensors files or of a ``.gguf`` file; None where there is none.
+
+    What a known file holds is not counted: heads of ``.gguf`` files take seconds.
 
     Raises:
         InputError: a file is damaged.
     """
-    if path.suffix == ".gguf":
-        counts, files = Counter[str](), [path]
-        for dtype, n in _in_gguf(path):
+    if path.suffix == ".gguf" and known:
+        return StoredWeights(None, {}, path.stat().st_size)
+    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    counts = Counter[str]()
+    for file in files:
+        for dtype, n in _in_gguf(file) if file.suffix == ".gguf" else _in_safetensors(file):
             counts[dtype] += n
-    else:
-        counts, files = Counter[str](), sorted(path.glob("*.safetensors"))
-        for file in files:
-            for dtype, n in _in_safetensors(file):
-                counts[dtype] += n
     if not counts:
         return None
     n_bytes = sum(file.stat().st_size for file in files)
@@ -64,7 +64,6 @@ def _in_safetensors(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _in_gguf(path: Path) -> Iterator[tuple[str, int]]:
-    check_gguf(path)
     from gguf import GGUFReader  # noqa: PLC0415 - optional extra
 
     for tensor in GGUFReader(path).tensors:

@@ -50,8 +50,8 @@ class UnloadedSubject(SubjectModel):
         self.is_sure = looks_into_mlps(bridge)
         """Whether it has the hook points that the loaded one has, and not its layers alone."""
 
-    def look_at(self, hooks: Iterable[str]) -> None:
-        """Reads the widths of those hook points that there are in one pass in place of several.
+    def look_at(self, hooks: Iterable[str]) -> list[str]:
+        """Those of the hook points that there are; their widths are read in one pass.
 
         Raises:
             InputError: one lies in a layer that the model does not have.
@@ -67,6 +67,7 @@ class UnloadedSubject(SubjectModel):
             known.append(hook)
         if known and self.is_sure:
             self._look_at(known)
+        return known
 
     @override
     def attach(self, encoder: EncoderSizes) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,10 +13,14 @@ from torch import Tensor
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.unit_spec import FileItem
+from autointerp.corpora import check_corpus
 from autointerp.corpora.corpus_look import some_windows
 from autointerp.settings import Settings
 from autointerp.subjects import SparseEncoder, SubjectModel, load_subject, open_sae
 from autointerp.subjects.reading_notes import differences_of
+from autointerp.subjects.sae_config import SaeConfig, read_sae_config
+from autointerp.subjects.sae_release import open_sae_head
+from autointerp.subjects.unloaded import UnloadedSubject, unloaded_subject
 
 _AT_ONCE = 2**24
 """Latent activations that are held at a time."""
@@ -51,7 +57,8 @@ class SubjectFit:
 class SaeLook:
     """An SAE or a transcoder."""
 
-    sae: SparseEncoder
+    name: str
+    config: SaeConfig
     fit: SubjectFit | None
     """None where no subject was named."""
 
@@ -64,14 +71,21 @@ def look_at_sae(
     Raises:
         InputError: it cannot be read; or there is no such subject or corpus.
     """
+    head = open_sae_head(item.path, hook=item.hook)
+    if subject is None and head is not None:
+        folder = Path(os.path.expanduser(item.path))
+        return SaeLook(head.name, read_sae_config(folder, hook=item.hook), None)
     sae = open_sae(item.path, hook=item.hook)
-    if subject is None:
-        return SaeLook(sae, None)
+    fit = None if subject is None else _fit(sae, subject, settings, corpus)
+    return SaeLook(sae.name, sae.config, fit)
+
+
+def _fit(sae: SparseEncoder, subject: str, settings: Settings, corpus: CorpusConfig) -> SubjectFit:
+    check_corpus(corpus.corpus)
+    refused = _refused(sae, unloaded_subject(subject, settings.cache_dir))
+    if refused is not None:
+        return SubjectFit(subject, refused, (), None)
     model = load_subject(subject, device=settings.device, cache_dir=settings.cache_dir)
-    return SaeLook(sae, _fit(sae, model, subject, corpus))
-
-
-def _fit(sae: SparseEncoder, model: SubjectModel, subject: str, corpus: CorpusConfig) -> SubjectFit:
     differences = tuple(differences_of(sae, model, corpus.n_ctx))
     try:
         hook = model.attach(sae)
@@ -79,6 +93,17 @@ def _fit(sae: SparseEncoder, model: SubjectModel, subject: str, corpus: CorpusCo
         return SubjectFit(subject, str(error), differences, None)
     windows = some_windows(corpus, model.tokenizer)
     return SubjectFit(subject, None, differences, latent_activity(model, hook, windows))
+
+
+def _refused(sae: SparseEncoder, unloaded: UnloadedSubject | None) -> str | None:
+    """Why a subject cannot be read by an SAE, where that shows without its weights."""
+    if unloaded is None or not unloaded.is_sure:
+        return None
+    try:
+        unloaded.attach(sae)
+    except InputError as error:
+        return str(error)
+    return None
 
 
 def latent_activity(model: SubjectModel, hook: str, windows: Iterable[list[int]]) -> LatentActivity:

@@ -13,15 +13,17 @@ from autointerp.core.errors import InputError
 from autointerp.core.model_shape import ModelShape, known_shape
 from autointerp.core.one_line import numbers
 from autointerp.core.text import TextTokenizer
-from autointerp.orchestration.counted_units import counted_units, usual_widths
+from autointerp.orchestration.counted_units import counted_units
 from autointerp.orchestration.job_estimate import ITEM_BYTES, JobEstimate, estimate_work
 from autointerp.settings import Settings
 from autointerp.subjects import KNOWN_SUBJECTS, SubjectModel, gguf_tokenizer, load_subject
+from autointerp.subjects.model_facts import NOT_RUN
 from autointerp.subjects.shape_files import shape_in
 from autointerp.subjects.stored_weights import StoredWeights, stored_weights
 from autointerp.subjects.subject_loading import tl_folder_of
 from autointerp.subjects.tokenizer import HfTokenizer
 from autointerp.subjects.tokenizer_files import load_tokenizer
+from autointerp.subjects.unloaded import UnloadedSubject, unloaded_subject
 from autointerp.wiring.job_plans import planned_work
 
 _CONFIG = "config.json"
@@ -55,8 +57,6 @@ class SubjectLook:
     hooks: tuple[HookKind, ...]
     n_weights: int | None
     """Parameters."""
-    counted: bool
-    """Whether they were counted in the files, or follow from the shape."""
     stored: StoredWeights | None
     """None where there are no safetensors or GGUF files."""
     memory: Mapping[str, int]
@@ -92,28 +92,28 @@ def is_here(name: str) -> bool:
 def look_at_subject(
     name: str, settings: Settings, corpus: CorpusConfig, *, load: bool = False
 ) -> SubjectLook:
-    """What a subject is and needs; weights are read where asked for, or of a toy model.
+    """What a subject is and needs; weights are read where asked for.
 
     Raises:
         InputError: there is no such subject, or a file of it is damaged.
     """
     native = tl_folder_of(name)
     path = native[0] if native else subject_files(name)
-    stored = None if native or path is None else stored_weights(path)
+    stored = None if native or path is None else stored_weights(path, known=name in KNOWN_SUBJECTS)
     shape, unknown = _shape(name, path)
-    loaded = _loaded(name, settings) if load or native or path is None else None
-    if loaded is not None:
-        hooks = _kinds_of(loaded)
-        n_weights: int | None = sum(p.numel() for p in loaded.bridge.parameters())
-    else:
-        hooks = () if shape is None else _kinds_of_shape(shape)
-        n_weights = stored.n_weights if stored else None if shape is None else shape.n_weights
+    loaded = _loaded(name, settings) if load or path is None else None
+    made = loaded or unloaded_subject(name, settings.cache_dir)
+    if made is None and native:
+        made = loaded = _loaded(name, settings)
+    hooks = () if made is None else _kinds_of(made)
+    n_weights = None if made is None else sum(p.numel() for p in made.bridge.parameters())
+    if stored is not None and stored.n_weights is not None and loaded is None:
+        n_weights = stored.n_weights
     return SubjectLook(
         name=name,
         shape=shape,
         hooks=hooks,
         n_weights=n_weights,
-        counted=loaded is not None or stored is not None,
         stored=stored,
         memory={} if n_weights is None else {d: n_weights * n for d, n in ITEM_BYTES.items()},
         need=None if shape is None else _need(name, shape, corpus),
@@ -158,26 +158,31 @@ def _loaded(name: str, settings: Settings) -> SubjectModel:
     return load_subject(name, device=settings.device, cache_dir=settings.cache_dir)
 
 
-def _kinds_of_shape(shape: ModelShape) -> tuple[HookKind, ...]:
-    widths, layers = usual_widths(shape), numbers(tuple(range(shape.n_layers)))
-    left_out = {"mlp.hook_mid"} | (set() if shape.gated else {"mlp.hook_pre_linear"})
-    return tuple(
-        HookKind(kind, widths[kind], layers)
-        for kind in _SHOWN
-        if kind in widths and kind not in left_out
-    )
-
-
 def _kinds_of(subject: SubjectModel) -> tuple[HookKind, ...]:
-    """Those that a loaded model really has."""
+    """Those of the usual ones that a model has; none where only its weights would tell."""
+    kinds = [kind for kind in _SHOWN if _has(subject, kind)]
+    hooks = [f"blocks.{layer}.{kind}" for kind in kinds for layer in range(subject.n_layers)]
+    if isinstance(subject, UnloadedSubject):
+        hooks = subject.look_at(hooks) if subject.is_sure else []
     found: dict[tuple[str, int], list[int]] = {}
-    for kind in _SHOWN:
-        for layer in range(subject.n_layers):
-            try:
-                width = subject.width(f"blocks.{layer}.{kind}")
-            except InputError:
-                continue
-            found.setdefault((kind, width), []).append(layer)
+    for hook in hooks:
+        _, layer, kind = hook.split(".", 2)
+        try:
+            width = subject.width(hook)
+        except InputError:
+            continue
+        found.setdefault((kind, width), []).append(int(layer))
     return tuple(
         HookKind(kind, width, numbers(tuple(layers))) for (kind, width), layers in found.items()
     )
+
+
+def _has(subject: SubjectModel, kind: str) -> bool:
+    """Whether the first or the last layer has such a hook point, as others then may."""
+    for layer in (0, subject.n_layers - 1):
+        try:
+            subject.width(f"blocks.{layer}.{kind}")
+        except (InputError, *NOT_RUN):  # What an expert computes, for one, depends on values.
+            continue
+        return True
+    return False

@@ -34,11 +34,11 @@ def print_sae(look: SaeLook, console: Console) -> None:
 
 def sae_json(look: SaeLook) -> dict[str, object]:
     """The same for ``--json``."""
-    config, fit = look.sae.config, look.fit
+    config, fit = look.config, look.fit
     done = None if fit is None else fit.activity
     return {
         "kind": "sae",
-        "name": look.sae.name,
+        "name": look.name,
         "architecture": config.architecture,
         "hook": config.hook_name,
         "hook_out": config.hook_name_out,
@@ -63,10 +63,10 @@ def sae_json(look: SaeLook) -> dict[str, object]:
 
 
 def _facts(look: SaeLook) -> Mapping[str, str | None]:
-    config = look.sae.config
+    config = look.config
     context = config.context_size
     return {
-        "SAE": look.sae.name,
+        "SAE": look.name,
         "kind": config.architecture + (f", k = {config.k}" if config.k else ""),
         "hook point": config.hook_name,
         "writes to": config.hook_name_out,
@@ -79,11 +79,12 @@ def _facts(look: SaeLook) -> Mapping[str, str | None]:
 
 
 def _fit_facts(look: SaeLook, fit: SubjectFit) -> Mapping[str, str | None]:
-    done, n = fit.activity, look.sae.config.d_sae
+    done, n = fit.activity, look.config.d_sae
     return {
         "subject": fit.subject,
         "fits": "yes" if fit.refused is None else f"no: {fit.refused}",
-        "differs": "\n".join(fit.differences) or "in nothing that is known",
+        "differs": "\n".join(fit.differences)
+        or (None if done is None else "in nothing that is known"),
         "tried on": done and f"{done.n_tokens:,} tokens",
         "dead latents": done and share(done.n_dead, n),
         "dense latents": done and f"{share(done.n_dense, n)}, active at more than 10 % of tokens",
@@ -94,7 +95,7 @@ def _fit_facts(look: SaeLook, fit: SubjectFit) -> Mapping[str, str | None]:
 def _cause(look: SaeLook) -> str | None:
     """What is likely wrong, where that shows."""
     done = None if look.fit is None else look.fit.activity
-    if done is None or done.n_dead < look.sae.config.d_sae:
+    if done is None or done.n_dead < look.config.d_sae:
         return None
     return (
         "all latents are dead: its normalisation, BOS or hook point is likely not what it was "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from autointerp.cli.rendering.console import plain_table, visible
+from autointerp.cli.rendering.console import plain_table
 from autointerp.cli.rendering.look_lines import fact_table
 from autointerp.core.config import CorpusConfig
 from autointerp.core.sizes import size_text, time_text
@@ -34,10 +34,7 @@ def print_subject(look: SubjectLook, text: CorpusConfig, console: Console) -> No
             table.add_row(f"blocks.N.{hook.kind}", f"{hook.width:,}", hook.layers)
         console.print(table)
     else:
-        console.print(
-            Text(visible(f"hook points are not known without its weights: {look.unknown}"))
-        )
-        console.print("--load reads them and lists what there is")
+        console.print("hook points are not known without its weights; --load reads them")
     console.print()
     if look.need is not None:
         seconds, memory, disk = _collection(look.need)
@@ -73,7 +70,6 @@ def subject_json(look: SubjectLook, text: CorpusConfig) -> dict[str, object]:
         "vocab": None if shape is None else shape.vocab,
         "gated": None if shape is None else shape.gated,
         "n_parameters": look.n_weights,
-        "parameters_counted": look.counted,
         "stored_dtypes": {} if stored is None else dict(stored.by_dtype),
         "file_bytes": None if stored is None else stored.n_bytes,
         "memory": dict(look.memory),
@@ -89,7 +85,7 @@ def subject_json(look: SubjectLook, text: CorpusConfig) -> dict[str, object]:
 
 def _facts(look: SubjectLook) -> Mapping[str, str | None]:
     shape, stored, n = look.shape, look.stored, look.n_weights
-    dtypes = None if stored is None else ", ".join(stored.by_dtype)
+    dtypes = "GGUF" if stored is None else ", ".join(stored.by_dtype) or "GGUF"
     memory = ", ".join(f"{size_text(size)} in {dtype}" for dtype, size in look.memory.items())
     return {
         "subject": f"{look.name} ({'its' if look.loaded else 'no'} weights were read)",
@@ -98,7 +94,7 @@ def _facts(look: SubjectLook) -> Mapping[str, str | None]:
         and f"{shape.n_neurons:,} ({shape.d_mlp:,} a layer{', gated' if shape.gated else ''})",
         "context": None if shape is None else f"{shape.n_ctx:,} tokens",
         "vocabulary": None if shape is None else f"{shape.vocab:,} tokens",
-        "parameters": None if n is None else f"{'' if look.counted else 'about '}{n:,}",
+        "parameters": None if n is None else f"{n:,}",
         "stored": stored and f"{size_text(stored.n_bytes)} of {dtypes}",
         "memory": memory or None,
     }
