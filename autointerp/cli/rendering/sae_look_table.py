@@ -79,16 +79,17 @@ def _facts(look: SaeLook) -> Mapping[str, str | None]:
 
 
 def _fit_facts(look: SaeLook, fit: SubjectFit) -> Mapping[str, str | None]:
+    differs = "\n".join(fit.differences)
+    facts = {"subject": fit.subject, "fits": "yes" if fit.refused is None else f"no: {fit.refused}"}
     done, n = fit.activity, look.config.d_sae
-    return {
-        "subject": fit.subject,
-        "fits": "yes" if fit.refused is None else f"no: {fit.refused}",
-        "differs": "\n".join(fit.differences)
-        or (None if done is None else "in nothing that is known"),
-        "tried on": done and f"{done.n_tokens:,} tokens",
-        "dead latents": done and share(done.n_dead, n),
-        "dense latents": done and f"{share(done.n_dense, n)}, active at more than 10 % of tokens",
-        "active a token": done and f"{done.mean_active:.1f} in the mean",
+    if done is None:
+        return facts | ({"differs": differs} if differs else {})
+    return facts | {
+        "differs": differs or "in nothing that is known",
+        "tried on": f"{done.n_tokens:,} tokens",
+        "dead latents": share(done.n_dead, n),
+        "dense latents": f"{share(done.n_dense, n)}, active at more than 10 % of tokens",
+        "active a token": f"{done.mean_active:.1f} in the mean",
     }
 
 

@@ -90,12 +90,13 @@ def _facts(look: SubjectLook) -> Mapping[str, str | None]:
     return {
         "subject": f"{look.name} ({'its' if look.loaded else 'no'} weights were read)",
         "layers": None if shape is None else f"{shape.n_layers:,}, {shape.d_model:,} wide",
-        "neurons": shape
-        and f"{shape.n_neurons:,} ({shape.d_mlp:,} a layer{', gated' if shape.gated else ''})",
+        "neurons": None
+        if shape is None
+        else f"{shape.n_neurons:,} ({shape.d_mlp:,} a layer{', gated' if shape.gated else ''})",
         "context": None if shape is None else f"{shape.n_ctx:,} tokens",
         "vocabulary": None if shape is None else f"{shape.vocab:,} tokens",
         "parameters": None if n is None else f"{n:,}",
-        "stored": stored and f"{size_text(stored.n_bytes)} of {dtypes}",
+        "stored": None if stored is None else f"{size_text(stored.n_bytes)} of {dtypes}",
         "memory": memory or None,
     }
 
