@@ -68,9 +68,7 @@ def register(app: typer.Typer) -> None:
         for phrase in differing:
             say(f"not the same: {phrase}")
         if None in (tables[0].manifest, tables[1].manifest):
-            say(
-                "a label file names neither corpus nor seed: whether they are the same is not known"
-            )
+            say("a label file names no seed: whether they are the same is not known")
         comparison = compare_tables(*tables)
         shown = [pair for pair in comparison.pairs if only.shows(pair)]
         if as_json:

@@ -60,6 +60,8 @@ class RatedLabel:
     high: float | None
     llm: RatedText | None = None
     """The LLM's explanation; None where the table has none."""
+    corpus: str | None = None
+    """The text that was read; None where the table, an earlier version's, does not say."""
 
     @property
     def way(self) -> str:
@@ -122,9 +124,7 @@ def read_label_table(path: Path) -> LabelTable:
 def differing_inputs(a: LabelTable, b: LabelTable) -> tuple[str, ...]:
     """What makes the two incomparable, a phrase each: subject, text, seeds, interval level."""
     if a.manifest is None or b.manifest is None:
-        here, there = (sorted({r.unit.subject for r in t.ratings.values()}) for t in (a, b))
-        named = ", ".join(here), ", ".join(there)
-        return (f"subject is {named[0]} in A and {named[1]} in B",) if here != there else ()
+        return tuple(_differing_rows(a, b))
     first, second = _inputs(a.manifest), _inputs(b.manifest)
     return tuple(
         f"{name} is {value} in A and {second[name]} in B"
@@ -132,6 +132,22 @@ def differing_inputs(a: LabelTable, b: LabelTable) -> tuple[str, ...]:
         # A downloaded dictionary does not say all of them.
         if value != second[name] and value is not None and second[name] is not None
     )
+
+
+def _differing_rows(a: LabelTable, b: LabelTable) -> Iterator[str]:
+    """What rows tell; those of earlier versions name no corpus."""
+    for name, of in (("subject", _subject), ("corpus", _corpus)):
+        here, there = (sorted({of(row) for row in t.ratings.values()}) for t in (a, b))
+        if here != there and all(here) and all(there):
+            yield f"{name} is {', '.join(here)} in A and {', '.join(there)} in B"
+
+
+def _subject(row: RatedLabel) -> str:
+    return row.unit.subject
+
+
+def _corpus(row: RatedLabel) -> str:
+    return row.corpus or ""
 
 
 def _inputs(manifest: Manifest) -> dict[str, object]:
@@ -193,6 +209,7 @@ def _rated(row: Row, where: str) -> RatedLabel:
         low=_number(row, "score_low", where),
         high=_number(row, "score_high", where),
         llm=None if llm.text is None else llm,
+        corpus=_text(row, "corpus"),
     )
 
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import httpx
 import pytest
 import schemathesis
-from api_service import ADMIN, JOB, Service, answer_all, make_service, put_labels, say_alive
+from api_service import (
+    ADMIN,
+    JOB,
+    Service,
+    answer_all,
+    listening,
+    make_service,
+    put_labels,
+    say_alive,
+)
 from factories import make_label, make_sets, make_unit
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks
@@ -130,7 +140,11 @@ def test_a_parameter_that_is_no_list_may_be_given_once(served: Service) -> None:
 
 
 def test_every_example_works_as_it_stands(served: Service) -> None:
-    client = TestClient(served.app, headers=HEADERS)
+    with listening(served.app) as url, httpx.Client(base_url=url, headers=HEADERS) as client:
+        send_every_example(client)
+
+
+def send_every_example(client: httpx.Client) -> None:
     document = client.get("/openapi.json").json()
     job = client.post("/v1/jobs", json=JOB).json()["id"]
     operations = [

@@ -178,6 +178,17 @@ def test_a_dictionary_of_schema_1_is_read_under_the_names_of_now(tmp_path: Path)
         assert [r["explainer"] for r in found] == ["token_activation"] * 2
 
 
+def test_label_files_of_other_texts_are_told_apart(tmp_path: Path) -> None:
+    label = make_label()
+    other = replace(label, provenance=make_provenance(corpus="python"))
+    files = [written(tmp_path / n, of) / "labels.parquet" for n, of in (("a", label), ("b", other))]
+    tables = [read_label_table(file) for file in files]
+    assert differing_inputs(*tables) == ("corpus is wiki in A and python in B",)
+    assert differing_inputs(tables[0], tables[0]) == ()
+    old = read_label_table(as_schema_1(tmp_path / "a") / "labels.parquet")
+    assert differing_inputs(old, tables[1]) == ()
+
+
 def row(**changes: object) -> bytes:
     plain = {
         "hook": "blocks.1.mlp.hook_post",
