@@ -27,6 +27,7 @@ setup: $(DEV)
 
 demo: $(DEMO)
 	@$(BIN)/autointerp demo
+	@$(BIN)/python benchmarks/_demo_table.py runs/demo
 
 # Files of tests share what they set up, so each goes to one of the two processes as a whole.
 test: check

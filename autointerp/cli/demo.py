@@ -19,13 +19,14 @@ from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
 if TYPE_CHECKING:
     from autointerp.cli.label import Runner
 
-_DEMO = JobSpec(
+DEMO = JobSpec(
     subject="smollm2-135m",
     units="1:848,8:1189,8:1445,15:1493",
     corpus=CorpusConfig(corpus="wiki", n_tokens=32_768),
     score=ScoreConfig(n_heldout=8),
     llm="embedded",
 )
+"""What is labelled live."""
 _LIVE = (
     "\nNow the same four live, on this machine and offline: the embedded LLM has 135 million "
     "parameters. Its explanations are not to be trusted, and their scores say so."
@@ -44,7 +45,7 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
         if not as_json:
             _print_example(result_console())
         run = partial(labelling_runner(runner), settings=read_settings(), budget=Budget())
-        run_and_print(_DEMO, run, out=out, resume=True, as_json=as_json)
+        run_and_print(DEMO, run, out=out, resume=True, as_json=as_json)
 
 
 def _print_example(console: Console) -> None:
@@ -54,7 +55,7 @@ def _print_example(console: Console) -> None:
     example = open_example()
     made, labels = example.manifest, list(example.labels())
     by_unit = {f"{label.unit.layer}:{label.unit.index}": label for label in labels}
-    live = _DEMO.units.split(",")
+    live = DEMO.units.split(",")
     text = (
         f"The example dictionary that comes with autointerp: {made.counts.labels} neurons of "
         f"{made.subject}, explained and judged by {made.explainer_model} on {made.n_tokens:,} "
