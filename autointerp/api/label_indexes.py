@@ -76,6 +76,10 @@ class LabelIndexes:
                 )
             return self._indexes[model]
 
+    def ready(self, model: str) -> LabelIndex | None:
+        """Its labels as far as they are known; None while they are read for the first time."""
+        return self._indexes.get(model) if model in self._read_at else None
+
     async def fresh(self, model: str) -> LabelIndex:
         """The same, for the event loop: what is known, while the store is asked for what is new.
 

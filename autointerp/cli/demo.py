@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,19 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
             _print_example(result_console())
         run = partial(labelling_runner(runner), settings=read_settings(), budget=Budget())
         run_and_print(DEMO, run, out=out, resume=True, as_json=as_json)
+        if not as_json:
+            pages = _write_pages(out.with_name(f"{out.name}-pages"))
+            result_console().print(f"pages of the example: {pages}/index.html", soft_wrap=True)
+
+
+def _write_pages(folder: Path) -> Path:
+    from autointerp.dictionary import open_example  # noqa: PLC0415 - brings pyarrow
+    from autointerp.web.static_pages import MARK, export_pages  # noqa: PLC0415
+
+    if (folder / MARK).is_file():
+        # Those of the last time, perhaps by another version.
+        shutil.rmtree(folder)
+    return export_pages(open_example(), folder)
 
 
 def _print_example(console: Console) -> None:

@@ -15,6 +15,7 @@ from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.core.errors import AutointerpError, InputError
 
 if TYPE_CHECKING:
+    from autointerp.core.unreadable import OnUnreadable
     from autointerp.store.labels import LabelStores
     from autointerp.store.labels.stores import CopiedLabels
 
@@ -23,7 +24,10 @@ _JSON = "json:"
 
 _Dictionary = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dictionary.")]
 _Format = Annotated[
-    str, typer.Option("--format", help="parquet, jsonl, neuronpedia or neuron-record.")
+    str,
+    typer.Option(
+        "--format", help="parquet, jsonl, neuronpedia, neuron-record, or html: pages for browsers."
+    ),
 ]
 _Out = Annotated[Path, typer.Option(help="File or folder to write.")]
 _From = Annotated[
@@ -39,6 +43,23 @@ _FromArtifacts = Annotated[
 ]
 
 
+def _exported(folder: Path, fmt: str, out: Path, on_unreadable: OnUnreadable) -> Path:
+    from autointerp.dictionary import (  # noqa: PLC0415 - brings pyarrow
+        export_dictionary,
+        open_dictionary,
+    )
+    from autointerp.dictionary.export_formats import FORMATS  # noqa: PLC0415
+    from autointerp.web.static_pages import HTML, export_pages  # noqa: PLC0415
+
+    if fmt not in {*FORMATS, HTML}:
+        known = ", ".join((*FORMATS, HTML))
+        raise InputError(f"unknown export format {fmt!r}; the formats are {known}")
+    dictionary = open_dictionary(folder)
+    if fmt == HTML:
+        return export_pages(dictionary, out, on_unreadable)
+    return export_dictionary(dictionary, fmt, out, on_unreadable)
+
+
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
     store = typer.Typer(help="Stores of labels.", no_args_is_help=True)
@@ -47,13 +68,8 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def export(folder: _Dictionary, fmt: _Format, out: _Out, as_json: AsJson = False) -> None:
         """Writes a feature dictionary in another format."""
-        from autointerp.dictionary import (  # noqa: PLC0415 - brings pyarrow
-            export_dictionary,
-            open_dictionary,
-        )
-
         left_out: list[AutointerpError] = []
-        path = export_dictionary(open_dictionary(folder), fmt, out, left_out.append)
+        path = _exported(folder, fmt, out, left_out.append)
         for error in left_out:
             say(f"left out: {error}")
         if as_json:

@@ -39,14 +39,25 @@ def export_dictionary(
     """
     if fmt not in FORMATS:
         raise InputError(f"unknown export format {fmt!r}; the formats are {', '.join(FORMATS)}")
-    target = Path(out).resolve()
     if fmt in _TREES:
-        _refuse_taken_folder(target, fmt)
-        _write_tree(target, lambda folder: _TREES[fmt](dictionary, folder, on_unreadable))
-    else:
-        _refuse_taken_file(target, fmt)
-        with replacing(target) as temporary:
-            _FILES[fmt](dictionary, temporary, target.suffix == ".gz")
+        return write_folder(out, fmt, lambda to: _TREES[fmt](dictionary, to, on_unreadable))
+    target = Path(out).resolve()
+    _refuse_taken_file(target, fmt)
+    with replacing(target) as temporary:
+        _FILES[fmt](dictionary, temporary, target.suffix == ".gz")
+    return target
+
+
+def write_folder(out: Path | str, fmt: str, write: Callable[[Path], None]) -> Path:
+    """The folder that was made, with what `write` puts into it; it held nothing before.
+
+    Raises:
+        InputError: something is at `out` already; `fmt` is what it is told as.
+        StorageError: the disk refuses.
+    """
+    target = Path(out).resolve()
+    _refuse_taken_folder(target, fmt)
+    _write_tree(target, write)
     return target
 
 

@@ -76,7 +76,7 @@ def serve_everything(
     address = f"http://{_local_address(host)}:{port}"
     supervisor.run(
         ready=lambda: is_ready(server, address),
-        on_event=lambda message: on_event(f"{message}: {address}, its API at /docs"),
+        on_event=lambda message: on_event(f"{message}: {address} in a browser, its API at /docs"),
     )
 
 

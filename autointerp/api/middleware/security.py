@@ -11,10 +11,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from autointerp.api.api_config import LOCAL, ApiConfig, Caller
 from autointerp.api.problems import Problem, problem_response
 from autointerp.api.request_limits import RateLimits
+from autointerp.web.page_templates import ASSETS
 
 _DOCS = ("style.css", "start.js", "swagger-ui-bundle.js", "swagger-ui.css")
 OPEN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/docs", "/openapi.json", *(f"/docs/{name}" for name in _DOCS)}
+    {
+        *("/healthz", "/readyz", "/docs", "/openapi.json"),
+        *(f"/docs/{name}" for name in _DOCS),
+        *(f"/assets/{name}" for name in ASSETS),
+    }
 )
 """Paths that need no key."""
 _WRONG_KEYS = 20

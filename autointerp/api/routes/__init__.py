@@ -4,6 +4,7 @@ from autointerp.api.routes.dictionary import router as dictionary
 from autointerp.api.routes.events import router as events
 from autointerp.api.routes.jobs import router as jobs
 from autointerp.api.routes.labels import router as labels
+from autointerp.api.routes.pages import router as pages
 from autointerp.api.routes.service_health import router as health
 from autointerp.api.routes.units import neuronpedia_router as neuronpedia
 from autointerp.api.routes.units import router as units
@@ -12,4 +13,4 @@ from autointerp.api.routes.worker_requests import router as worker_requests
 __all__ = ["ROUTERS"]
 
 # Those that are asked most are looked at first.
-ROUTERS = (labels, units, jobs, events, worker_requests, dictionary, neuronpedia, health)
+ROUTERS = (labels, units, jobs, events, worker_requests, dictionary, neuronpedia, health, pages)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.explanations import LabelStatus
+from autointerp.core.ids import UnitId
 from autointerp.store.labels.label_rows import SCORES, ListedRow
 
 Sort = Literal["unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added"]
@@ -175,6 +176,32 @@ class View:
     def n_newest(self) -> int:
         """How many labels there are without those that are kept beside newer ones."""
         return int(np.count_nonzero(self.numbers[_PLACE] == _NEWEST))
+
+    def statuses(self) -> tuple[Slots, tuple[LabelStatus, ...], Slots, NDArray[np.float64]]:
+        """Of the newest label of each side: hook point, status and score, which may be no number.
+
+        Hook points by their places in `hooks`, statuses by those in what comes second.
+        """
+        newest = self.numbers[_PLACE][: self.n] == _NEWEST
+        _, hooks, _, _, statuses, _, _ = (row[: self.n][newest] for row in self.numbers)
+        return hooks, _STATUSES, statuses, self.scores[0][: self.n][newest]
+
+    def neighbours(self, unit: UnitId) -> tuple[UnitId | None, UnitId | None]:
+        """The units before and after it that have labels, by layer, hook point and index."""
+        order, key = self.order(), self.key("unit")
+        place: list[Any] = [unit.layer, unit.hook, unit.index]
+        first, last = (
+            find(order, place, key=lambda slot: key(slot)[:3])
+            for find in (bisect.bisect_left, bisect.bisect_right)
+        )
+
+        def at(position: int) -> UnitId | None:
+            if not 0 <= position < len(order):
+                return None
+            _, hook, index = key(order[position])[:3]
+            return UnitId(unit.subject, hook, index)
+
+        return at(first - 1), at(last)
 
     def _matching(self, filters: Filters) -> list[int]:
         return [

@@ -1,0 +1,157 @@
+"""Pages for browsers, from what REST reads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial, wraps
+from typing import Annotated, Any, ParamSpec
+
+from fastapi import APIRouter, Path, Query, Request, Response
+
+from autointerp.api.app_state import AppState, Reader, State
+from autointerp.api.problems import Problem
+from autointerp.api.routes.units import Hook, Index, Model
+from autointerp.api.store_reads import in_thread
+from autointerp.api.unit_pages import labels_of, records_of, unit_of
+from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.ids import UnitId
+from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
+from autointerp.web.model_view import ORDERS, Asked, ModelView, layer_lines, median_of, unit_lines
+from autointerp.web.page_links import Links
+from autointerp.web.page_templates import ASSETS, asset, render
+from autointerp.web.unit_view import STATUS_WORDS, UnitView
+
+router = APIRouter(include_in_schema=False)
+_HTML = "text/html; charset=utf-8"
+_LINKS = Links()
+_N_ROWS, _N_JOBS = 50, 20
+_PATIENCE_S = 2.0
+_AGAIN = {"Refresh": "3", "Retry-After": "3"}
+_KEPT = {"Cache-Control": "max-age=3600"}
+_TITLES = {404: "There is nothing here", 503: "Not yet"}
+_P = ParamSpec("_P")
+
+
+def _page(read: Callable[_P, Awaitable[str]]) -> Callable[_P, Awaitable[Response]]:
+    """Answers with a page, and with one that says what is wrong where that is so."""
+
+    @wraps(read)
+    async def answer(*args: _P.args, **kwargs: _P.kwargs) -> Response:
+        try:
+            return _response(await read(*args, **kwargs))
+        except Problem as problem:
+            title = _TITLES.get(problem.status, "This does not work")
+            values = {"links": _LINKS, "title": title, "detail": _sentence(problem.detail)}
+            return _response(render("problem.html", values), problem.status, problem.headers)
+
+    return answer
+
+
+def _response(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    # A token may be half a surrogate pair, which no encoding writes.
+    return Response(page.encode("utf-8", "backslashreplace"), status, headers, _HTML)
+
+
+@router.get("/assets/{name}")
+async def get_asset(name: Annotated[str, Path(max_length=100)]) -> Response:
+    """Gives what pages need."""
+    if name not in ASSETS:
+        raise Problem(404, "route_unknown", "there is no such file")
+    return Response(asset(name), media_type=ASSETS[name], headers=_KEPT)
+
+
+@router.get("/")
+@_page
+async def home(state: State, _caller: Reader) -> str:
+    """Shows the models and the newest jobs."""
+    return await in_thread(partial(_home, state))
+
+
+@router.get("/models/{model}")
+@_page
+async def model_page(
+    request: Request,
+    model: Model,
+    state: State,
+    _caller: Reader,
+    q: Annotated[str, Query(max_length=200)] = "",
+    layer: Annotated[str, Query(max_length=9)] = "",
+    sort: Annotated[str, Query(max_length=20)] = "-score",
+    cursor: Annotated[str | None, Query(max_length=2000)] = None,
+) -> str:
+    """Shows the layers of a model, and units by score or by words."""
+    try:
+        index = await asyncio.wait_for(state.indexes.fresh(model), _PATIENCE_S)
+    except TimeoutError as error:
+        detail = f"the labels of {model} are being read; this page looks again by itself"
+        raise Problem(503, "labels_not_read", detail, headers=_AGAIN) from error
+    number = int(layer) if layer.isascii() and layer.isdigit() else None
+    asked = Asked(q.strip(), number, sort if sort in ORDERS else "-score")
+    order: Any = None if asked.sort == "matches" else asked.sort
+    query = LabelQuery(layer=number, words=asked.words, sort=order, limit=_N_ROWS, cursor=cursor)
+    try:
+        page = index.loaded_page(query)
+    except InputError as error:
+        raise Problem(422, "bad_cursor", str(error)) from error
+    more = None if page.next is None else str(request.url.include_query_params(cursor=page.next))
+    return await in_thread(partial(_model, model, index, asked, page, more))
+
+
+@router.get("/models/{model}/units/{hook}/{index}")
+@_page
+async def unit_page(model: Model, hook: Hook, index: Index, state: State, _caller: Reader) -> str:
+    """Shows a unit: label, exemplars, real beside predicted, and what is behind it."""
+    unit = unit_of(model, hook, index)
+    return await in_thread(partial(_unit, state, unit))
+
+
+def _home(state: AppState) -> str:
+    models = []
+    for name in sorted(state.stores.models()):
+        # Nobody waits here for the labels of a large model, which are read when a server starts.
+        is_ready = state.indexes.ready(name) is not None
+        n, problem = state.indexes.count(name) if is_ready else (None, None)
+        models.append({"name": name, "n_labels": n, "problem": problem})
+    jobs = [
+        {
+            "id": job.id,
+            "state": job.state.value,
+            "done": job.counts.done,
+            "total": job.counts.total,
+            "units": job.asked.units,
+            "subject": job.asked.subject,
+        }
+        for job in state.backend.jobs.find(limit=_N_JOBS)
+    ]
+    values = {"links": _LINKS, "models": models, "jobs": jobs, "is_served": True}
+    return render("home.html", values)
+
+
+def _model(model: str, index: LabelIndex, asked: Asked, page: LabelPage, more: str | None) -> str:
+    view = index.view
+    of, statuses, kinds, scores = view.statuses()
+    lines = layer_lines(view.hooks, of, statuses, kinds, scores, partial(_of_layer, model))
+    rows = unit_lines(map(json.loads, page.rows), _LINKS)
+    shown = ModelView(model, _LINKS, len(of), median_of(scores), lines, rows, more, asked)
+    return render("model.html", {"links": _LINKS, "view": shown})
+
+
+def _of_layer(model: str, hook: str) -> str:
+    return f"{_LINKS.model(model)}?layer={UnitId(model, hook, 0).layer}#units"
+
+
+def _unit(state: AppState, unit: UnitId) -> str:
+    store = state.indexes.store(unit.subject)
+    unreadable: list[AutointerpError] = []
+    labels = labels_of(partial(store.get_sides, unit), unit, unreadable)
+    sides = [(label, records_of(store, label, unreadable.append)) for label in labels]
+    known = state.indexes.ready(unit.subject)
+    previous, following = (None, None) if known is None else known.view.neighbours(unit)
+    view = UnitView.of(sides, _LINKS, previous=previous, following=following)
+    return render("unit.html", {"links": _LINKS, "view": view, "words": STATUS_WORDS})
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

@@ -1,0 +1,56 @@
+"""Where the pages are: the paths of a server, or files that lie beside each other."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from autointerp.core.ids import UnitId
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
+
+def file_name(text: str) -> str:
+    """The text as a part of a path on any disk and any web host."""
+    return _UNSAFE.sub("_", text)
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """What a page writes to lead to another."""
+
+    root: str = ""
+    """What stands before every path: nothing on a server, ``..`` once a folder in files."""
+    are_files: bool = False
+
+    @property
+    def home(self) -> str:
+        """The page of all models."""
+        return f"{self.root}/index.html" if self.are_files else "/"
+
+    def asset(self, name: str) -> str:
+        """A file that pages need, by its name."""
+        return f"{self.root}/assets/{name}"
+
+    def model(self, model: str) -> str:
+        """The page of a model."""
+        if self.are_files:
+            return f"{self.root}/models/{file_name(model)}/index.html"
+        return f"/models/{quote(model, safe='')}"
+
+    def unit(self, unit: UnitId) -> str:
+        """The page of a unit."""
+        if self.are_files:
+            path = f"{file_name(unit.hook)}/{unit.index}.html"
+            return f"{self.root}/models/{file_name(unit.subject)}/units/{path}"
+        return (
+            f"/models/{quote(unit.subject, safe='')}/units/{quote(unit.hook, safe='')}/{unit.index}"
+        )
+
+    def data(self, unit: UnitId) -> str | None:
+        """The unit as JSON; None where no server answers."""
+        if self.are_files:
+            return None
+        where = f"{quote(unit.subject, safe='')}/units/{quote(unit.hook, safe='')}/{unit.index}"
+        return f"/v1/models/{where}?trials=true"

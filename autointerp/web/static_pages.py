@@ -1,0 +1,120 @@
+"""``export --format html``: the pages of a dictionary as files that open from disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.ids import UnitId
+from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
+from autointerp.dictionary.export_formats import write_folder
+from autointerp.dictionary.read import Dictionary
+from autointerp.dictionary.rows import Row
+from autointerp.store.label_records import LabelRecords
+from autointerp.web.model_view import STATUSES, ModelView, layer_lines, median_of, unit_lines
+from autointerp.web.page_links import Links, file_name
+from autointerp.web.page_templates import ASSETS, asset, render
+from autointerp.web.unit_view import STATUS_WORDS, UnitView
+
+HTML = "html"
+"""Name of the export format."""
+MARK = "assets/page.js"
+"""A file that every such folder has."""
+_MOST_ROWS = 2_000
+"""Units that the page of a model lists: a list of all of a large one would be many megabytes."""
+
+
+def export_pages(
+    dictionary: Dictionary, out: Path | str, on_unreadable: OnUnreadable = refuse_unreadable
+) -> Path:
+    """The folder that was made: a page for every unit, one of the model, one of the start.
+
+    Nothing in it needs a server.
+
+    Raises:
+        InputError: the dictionary has no labels, or something is at `out` already.
+        StorageError: a file is damaged, or the disk refuses.
+    """
+    return write_folder(out, HTML, lambda folder: _write_pages(dictionary, folder, on_unreadable))
+
+
+def _write_pages(dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadable) -> None:
+    rows = list(dictionary.rows())
+    if not rows:
+        raise InputError(f"{dictionary.folder} has no labels, so there are no pages to make")
+    (folder / "assets").mkdir()
+    for name in ASSETS:
+        (folder / "assets" / name).write_bytes(asset(name))
+    model = dictionary.manifest.subject
+    _write_home(folder, model, len(rows))
+    where = folder / "models" / file_name(model)
+    where.mkdir(parents=True)
+    _write_model(where / "index.html", model, rows)
+    _write_units(where / "units", dictionary, on_unreadable)
+
+
+def _write_home(folder: Path, model: str, n_labels: int) -> None:
+    links = Links(".", are_files=True)
+    models = [{"name": model, "n_labels": n_labels, "problem": None}]
+    values = {"links": links, "models": models, "jobs": (), "is_served": False}
+    _write(folder / "index.html", render("home.html", values))
+
+
+def _write_model(path: Path, model: str, rows: list[Row]) -> None:
+    links = Links("../..", are_files=True)
+    scores = np.array(
+        [np.nan if row["score"] is None else row["score"] for row in rows], dtype=float
+    )
+    names = list(dict.fromkeys(str(row["hook"]) for row in rows))
+    of = np.array([names.index(str(row["hook"])) for row in rows])
+    kinds = np.array([STATUSES.index(LabelStatus(str(row["status"]))) for row in rows])
+    lines = layer_lines(names, of, STATUSES, kinds, scores)
+    ordered = [rows[i] for i in np.argsort(-np.nan_to_num(scores, nan=-2.0), kind="stable")]
+    shown = unit_lines(ordered[:_MOST_ROWS], links)
+    view = ModelView(model, links, len(rows), median_of(scores), lines, shown)
+    _write(path, render("model.html", {"links": links, "view": view}))
+
+
+def _write_units(folder: Path, dictionary: Dictionary, on_unreadable: OnUnreadable) -> None:
+    links = Links("../../../..", are_files=True)
+    before: UnitId | None = None
+    waiting: tuple[UnitId, list[tuple[Label, LabelRecords | None]]] | None = None
+
+    def write(following: UnitId | None) -> None:
+        if waiting is None:
+            return
+        unit, sides = waiting
+        view = UnitView.of(sides, links, previous=before, following=following)
+        path = folder / file_name(unit.hook) / f"{unit.index}.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write(path, render("unit.html", {"links": links, "view": view, "words": STATUS_WORDS}))
+
+    for unit, sides in _units(dictionary, on_unreadable):
+        write(unit)
+        before = waiting[0] if waiting is not None else None
+        waiting = (unit, sides)
+    write(None)
+
+
+def _units(
+    dictionary: Dictionary, on_unreadable: OnUnreadable
+) -> Iterator[tuple[UnitId, list[tuple[Label, LabelRecords | None]]]]:
+    found: list[tuple[Label, LabelRecords | None]] = []
+    for label in dictionary.labels(on_unreadable):
+        read = partial(dictionary.records, label.unit, label.side)
+        if found and found[0][0].unit != label.unit:
+            yield found[0][0].unit, found
+            found = []
+        found.append((label, if_readable(read, on_unreadable)))
+    if found:
+        yield found[0][0].unit, found
+
+
+def _write(path: Path, page: str) -> None:
+    # A token may be half a surrogate pair, which no encoding writes.
+    path.write_text(page, "utf-8", "backslashreplace")

@@ -1,0 +1,305 @@
+"""What the page of a unit shows, from its labels and records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, zip_longest
+
+import numpy as np
+
+from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import ActivationRecord, band_order
+from autointerp.core.scores import Score
+from autointerp.core.sense_types import Receipt, Sense, SenseScore, survivors
+from autointerp.store.label_records import LabelRecords, ScoredRecord
+from autointerp.web.activation_chart import ActivationChart
+from autointerp.web.page_links import Links
+from autointerp.web.token_rows import WindowRows, WindowTokens, shown_text
+
+_SIDES = {Side.POSITIVE: "positive side", Side.NEGATIVE: "negative side"}
+_HELD_OUT = 8
+_MOST_OF_A_BAND = 20
+_BANDS = {
+    "top": "Strongest",
+    "silent": "Silent",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SenseLine:
+    """One sense with its number, colour and what it came to."""
+
+    number: int
+    sense: Sense
+    score: SenseScore | None
+    receipts: tuple[int, int]
+    """(those that came out as expected, all) of the texts that were written for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationPart:
+    """The LLM's explanation or the rules."""
+
+    title: str
+    origin: str
+    text: str
+    score: Score
+    facts: tuple[str, ...]
+    senses: tuple[SenseLine, ...]
+    is_chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A window of the explain set."""
+
+    peak: float
+    rows: WindowRows
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Band:
+    """Exemplars of one stratum."""
+
+    title: str
+    exemplars: tuple[Exemplar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutWindow:
+    """A held-out window, real above predicted."""
+
+    rows: WindowRows
+    peak: float
+    correlation: float | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutGroup:
+    """Some of the held-out windows."""
+
+    title: str
+    windows: tuple[HeldOutWindow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SideView:
+    """Everything about one side of a unit."""
+
+    label: Label
+    title: str
+    anchor: str
+    peak: float
+    sentence: str
+    explanations: tuple[ExplanationPart, ...]
+    receipts: tuple[Receipt, ...]
+    survived: tuple[int, int]
+    bands: tuple[Band, ...]
+    held_out: tuple[HeldOutGroup, ...]
+    chart: ActivationChart | None
+    promoted: tuple[tuple[str, float | None], ...]
+    suppressed: tuple[tuple[str, float | None], ...]
+    provenance: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnitView:
+    """The page of a unit."""
+
+    unit: UnitId
+    links: Links
+    sides: tuple[SideView, ...]
+    previous: UnitId | None = None
+    following: UnitId | None = None
+
+    @classmethod
+    def of(
+        cls,
+        sides: Sequence[tuple[Label, LabelRecords | None]],
+        links: Links,
+        *,
+        previous: UnitId | None = None,
+        following: UnitId | None = None,
+    ) -> UnitView:
+        """From at least one label of a unit, each with its records where they were kept."""
+        views = tuple(_side(label, records) for label, records in sides)
+        return cls(sides[0][0].unit, links, views, previous, following)
+
+
+def _side(label: Label, records: LabelRecords | None) -> SideView:
+    return SideView(
+        label,
+        _SIDES[label.side],
+        label.side.value,
+        records.peak if records is not None else 0.0,
+        _sentence(label),
+        tuple(_explanations(label)),
+        label.receipts,
+        survivors(label.receipts),
+        tuple(_bands(records, label.side)) if records is not None else (),
+        tuple(_held_out(records, label.side)) if records is not None else (),
+        ActivationChart.of(label.stats, label.side),
+        _effects(label.promoted, label.promoted_values),
+        _effects(label.suppressed, label.suppressed_values),
+        tuple(_provenance(label)),
+    )
+
+
+def _sentence(label: Label) -> str:
+    """What the score says, for somebody who has never seen one."""
+    score = label.headline
+    if score.value is None:
+        return f"No score: {label.reason or score.reason}."
+    ends = "" if score.low is None else f" (95 %: {score.low:.2f} to {score.high:.2f})"
+    parts = [
+        f"Predictions made from this text alone follow the unit with a correlation of "
+        f"{score.value:.2f}{ends} over all held-out text"
+    ]
+    table, null = label.score("lookup"), label.score(f"{label.preferred}_null")
+    if table.value is not None:
+        parts.append(f"a table of every token's mean reaches {table.value:.2f}")
+    if null.value is not None:
+        parts.append(f"another unit's label {null.value:.2f}")
+    return "; ".join(parts) + "."
+
+
+def _explanations(label: Label) -> Iterator[ExplanationPart]:
+    both = [("A language model says", label.llm), ("Rules by counting say", label.rules)]
+    found = [(title, one) for title, one in both if one is not None]
+    if not found and label.explanation is not None and label.preferred is not None:
+        found = [("It is said", ScoredExplanation(label.explanation, label.preferred))]
+    for title, one in sorted(found, key=lambda pair: pair[1].explanation != label.explanation):
+        explanation = one.explanation
+        origin = ", ".join(filter(None, (explanation.explainer, explanation.model)))
+        yield ExplanationPart(
+            title,
+            origin,
+            explanation.text,
+            label.score_of(one),
+            tuple(_facts(label, one)),
+            tuple(_senses(label, one)),
+            explanation == label.explanation,
+        )
+
+
+def _facts(label: Label, one: ScoredExplanation) -> Iterator[str]:
+    added, mass = (label.score_of(one, name) for name in ("added", "mass_explained"))
+    if added.value is not None:
+        ends = "" if added.low is None else f" (95 %: {added.low:+.2f} to {added.high:+.2f})"
+        yield f"adds {added.value:+.2f}{ends} to the token table"
+    if mass.value is not None:
+        yield f"accounts for {mass.value:.0%} of the activation"
+
+
+def _senses(label: Label, one: ScoredExplanation) -> Iterator[SenseLine]:
+    senses = one.explanation.senses
+    if len(senses) < 2:
+        return
+    is_llm = label.llm is not None and label.llm.explanation == one.explanation
+    scores = label.sense_scores if is_llm else ()
+    for number, (sense, score) in enumerate(zip_longest(senses, scores[: len(senses)])):
+        own = [r for r in label.receipts if is_llm and r.sense == number]
+        yield SenseLine(number + 1, sense, score, survivors(own))
+
+
+def _bands(records: LabelRecords, side: Side) -> Iterator[Band]:
+    ordered = sorted(records.explain, key=lambda record: band_order(record.stratum))
+    names = [name for name, _ in groupby(ordered, key=lambda record: record.stratum)]
+    weakest = len([name for name in names if name.startswith("band")])
+    for name, group in groupby(ordered, key=lambda record: record.stratum):
+        found = sorted(group, key=lambda record: -record.peak(side))[:_MOST_OF_A_BAND]
+        exemplars = tuple(_exemplar(record, side, records.peak) for record in found)
+        title = _BANDS.get(name)
+        if title is None:
+            place = int(name.removeprefix("band")) + 1
+            title = f"Quantile band {place} of {weakest}, 1 the weakest"
+        yield Band(title, exemplars)
+
+
+def _exemplar(record: ActivationRecord, side: Side, peak: float) -> Exemplar:
+    window = _window(record, side)
+    return Exemplar(record.peak(side), window.rows(peak=peak), _source(record))
+
+
+def _held_out(records: LabelRecords, side: Side) -> Iterator[HeldOutGroup]:
+    windows = [record for record in records.held_out if record.predicted is not None]
+    if not windows:
+        return
+    fits = {record.window: _correlation(record, side) for record in windows}
+    known = [record for record in windows if fits[record.window] is not None]
+    by_fit = sorted(known, key=lambda record: fits[record.window] or 0.0)
+    n = min(4, max(1, len(by_fit) // 2))
+    strongest = sorted(windows, key=lambda record: -record.peak(side))[:_HELD_OUT]
+    for title, chosen in (
+        ("Strongest", strongest),
+        ("Predicted best", list(reversed(by_fit[-n:])) if by_fit else []),
+        ("Predicted worst", by_fit[:n]),
+    ):
+        shown = tuple(_judged(record, side, records.peak, fits[record.window]) for record in chosen)
+        if shown:
+            yield HeldOutGroup(title, shown)
+
+
+def _judged(
+    record: ScoredRecord, side: Side, peak: float, correlation: float | None
+) -> HeldOutWindow:
+    window = _window(record, side)
+    return HeldOutWindow(
+        window.rows(peak=peak),
+        record.peak(side),
+        correlation,
+        _source(record),
+    )
+
+
+def _window(record: ActivationRecord, side: Side) -> WindowTokens:
+    predicted = record.predicted if isinstance(record, ScoredRecord) else None
+    return WindowTokens(
+        record.tokens, record.token_ids, record.offset, record.side(side), predicted
+    )
+
+
+def _correlation(record: ScoredRecord, side: Side) -> float | None:
+    real, predicted = np.array(record.side(side)), np.array(record.predicted)
+    if real.std() == 0 or predicted.std() == 0:
+        return None
+    return float(np.corrcoef(real, predicted)[0, 1])
+
+
+def _source(record: ActivationRecord) -> str:
+    return f"{shown_text(record.document)}, from token {record.offset}"
+
+
+def _effects(
+    tokens: Sequence[str], values: Sequence[float]
+) -> tuple[tuple[str, float | None], ...]:
+    pairs = zip_longest(tokens, values[: len(tokens)])
+    return tuple((shown_text(token), value) for token, value in pairs)
+
+
+def _provenance(label: Label) -> Iterator[tuple[str, str]]:
+    made = label.provenance
+    yield "subject model", f"{made.subject}, revision {made.subject_revision}, {made.dtype}"
+    yield "tokenizer", made.tokenizer
+    yield "text", f"{made.corpus}, {made.n_tokens:,} tokens in windows of {made.n_ctx}"
+    yield "text and split", f"{made.corpus_hash}, {made.split_hash}"
+    yield "collection", f"{made.collect_hash}, seed {made.seed}"
+    yield "explanations by", made.explainer_model or "rules"
+    yield "scores by", made.scorer_model or "rules"
+    for prompt in made.prompts:
+        yield "prompt", f"{prompt.name} {prompt.version}, {prompt.digest}"
+    yield from made.encoders
+    yield "made with", f"autointerp {made.package_version}"
+
+
+STATUS_WORDS: Mapping[LabelStatus, str] = {
+    LabelStatus.OK: "labelled",
+    LabelStatus.NO_SIGNAL: "no signal",
+    LabelStatus.DEAD: "never active",
+    LabelStatus.FAILED: "failed",
+}
+"""How pages name what became of a unit."""

@@ -1,0 +1,75 @@
+"""Pages of a dictionary as files: complete, escaped, and linked among each other."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from autointerp.dictionary.read import open_example
+from autointerp.web.static_pages import export_pages
+
+
+class Page(HTMLParser):
+    """What a page links to, and what in it a strict policy would refuse."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.ids: list[str] = []
+        self.inline: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"href", "src"} and value is not None:
+                self.links.append(value)
+            if name == "id" and value is not None:
+                self.ids.append(value)
+            if name == "style" or name.startswith("on") or tag == "style":
+                self.inline.append(f"{tag} {name}")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_pages(open_example(), tmp_path_factory.mktemp("html") / "pages")
+
+
+def test_every_label_of_the_example_has_a_page_of_at_most_150_kb(pages: Path) -> None:
+    units = list(pages.glob("models/smollm2-135m/units/*/*.html"))
+    assert len(units) == 40
+    assert max(path.stat().st_size for path in units) <= 150_000
+
+
+def test_every_link_leads_to_a_file_and_nothing_stands_inline(pages: Path) -> None:
+    files = list(pages.rglob("*.html"))
+    assert len(files) == 42
+    for path in files:
+        page = Page(path.read_text("utf-8"))
+        assert page.inline == []
+        assert len(set(page.ids)) == len(page.ids)
+        for link in page.links:
+            assert not re.match(r"[a-z]+:|//|/", link), (path, link)
+            target, _, anchor = unquote(link).partition("#")
+            assert (path.parent / target).is_file() if target else anchor in page.ids, (path, link)
+
+
+def test_a_page_says_what_the_label_and_its_scores_are(pages: Path) -> None:
+    (label,) = open_example().find("15:1493")
+    text = (pages / "models/smollm2-135m/units/blocks.15.mlp.hook_post/1493.html").read_text()
+    score = label.headline
+    assert f"correlation of {score.value:.2f} (95 %: {score.low:.2f} to {score.high:.2f})" in text
+    assert f"table of every token&#39;s mean reaches {label.score('lookup').value:.2f}" in text
+    assert label.llm is not None
+    for sense in label.llm.explanation.senses[:2]:
+        assert sense.description.replace('"', "&#34;").replace("'", "&#39;") in text
+
+
+def test_the_page_of_the_model_lists_units_best_first(pages: Path) -> None:
+    text = (pages / "models/smollm2-135m/index.html").read_text("utf-8")
+    scores = [float(found) for found in re.findall(r'<b class="number">(-?[0-9.]+)</b>', text)]
+    assert len(scores) == 40
+    assert scores == sorted(scores, reverse=True)
