@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import HookPoint, UnitId
 from autointerp.web.page_links import Links
-from autointerp.web.unit_view import STATUS_WORDS
+from autointerp.web.unit_profile import STATUS_WORDS
 
 _N_BARS = 20
 STATUSES: tuple[LabelStatus, ...] = (
@@ -31,7 +31,7 @@ ORDERS: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class BarPiece:
     """A piece of a bar that is 100 wide."""
 
     name: str
@@ -45,7 +45,7 @@ class LayerLine:
 
     hook: str
     n: int
-    shares: tuple[Share, ...]
+    shares: tuple[BarPiece, ...]
     said: str
     median: float | None
     histogram: tuple[float, ...]
@@ -65,7 +65,7 @@ class LayerLine:
         for status in STATUSES:
             width = 100 * counts.get(status, 0) / max(1, n)
             if width:
-                shares.append(Share(status.value, x, width))
+                shares.append(BarPiece(status.value, x, width))
             x += width
         said = ", ".join(f"{counts[s]:,} {STATUS_WORDS[s]}" for s in STATUSES if counts.get(s))
         found = np.histogram(np.clip(scores, 0.0, 1.0), bins=_N_BARS, range=(0.0, 1.0))[0]

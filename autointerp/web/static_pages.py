@@ -19,7 +19,7 @@ from autointerp.store.label_records import LabelRecords
 from autointerp.web.model_view import STATUSES, ModelView, layer_lines, median_of, unit_lines
 from autointerp.web.page_links import Links, file_name
 from autointerp.web.page_templates import ASSETS, asset, render
-from autointerp.web.unit_view import STATUS_WORDS, UnitView
+from autointerp.web.unit_profile import STATUS_WORDS, UnitProfile
 
 HTML = "html"
 """Name of the export format."""
@@ -89,7 +89,7 @@ def _write_units(folder: Path, dictionary: Dictionary, on_unreadable: OnUnreadab
         if waiting is None:
             return
         unit, sides = waiting
-        view = UnitView.of(sides, links, previous=before, following=following)
+        view = UnitProfile.of(sides, links, previous=before, following=following)
         path = folder / file_name(unit.hook) / f"{unit.index}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, render("unit.html", {"links": links, "view": view, "words": STATUS_WORDS}))

@@ -21,7 +21,7 @@ from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuer
 from autointerp.web.model_view import ORDERS, Asked, ModelView, layer_lines, median_of, unit_lines
 from autointerp.web.page_links import Links
 from autointerp.web.page_templates import ASSETS, asset, render
-from autointerp.web.unit_view import STATUS_WORDS, UnitView
+from autointerp.web.unit_profile import STATUS_WORDS, UnitProfile
 
 router = APIRouter(include_in_schema=False)
 _HTML = "text/html; charset=utf-8"
@@ -149,7 +149,7 @@ def _unit(state: AppState, unit: UnitId) -> str:
     sides = [(label, records_of(store, label, unreadable.append)) for label in labels]
     known = state.indexes.ready(unit.subject)
     previous, following = (None, None) if known is None else known.view.neighbours(unit)
-    view = UnitView.of(sides, _LINKS, previous=previous, following=following)
+    view = UnitProfile.of(sides, _LINKS, previous=previous, following=following)
     return render("unit.html", {"links": _LINKS, "view": view, "words": STATUS_WORDS})
 
 

@@ -52,7 +52,7 @@ class ExplanationPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Exemplar:
+class ShownExemplar:
     """A window of the explain set."""
 
     peak: float
@@ -65,7 +65,7 @@ class Band:
     """Exemplars of one stratum."""
 
     title: str
-    exemplars: tuple[Exemplar, ...]
+    exemplars: tuple[ShownExemplar, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class SideView:
 
 
 @dataclass(frozen=True, slots=True)
-class UnitView:
+class UnitProfile:
     """The page of a unit."""
 
     unit: UnitId
@@ -124,7 +124,7 @@ class UnitView:
         *,
         previous: UnitId | None = None,
         following: UnitId | None = None,
-    ) -> UnitView:
+    ) -> UnitProfile:
         """From at least one label of a unit, each with its records where they were kept."""
         views = tuple(_side(label, records) for label, records in sides)
         return cls(sides[0][0].unit, links, views, previous, following)
@@ -220,9 +220,9 @@ def _bands(records: LabelRecords, side: Side) -> Iterator[Band]:
         yield Band(title, exemplars)
 
 
-def _exemplar(record: ActivationRecord, side: Side, peak: float) -> Exemplar:
+def _exemplar(record: ActivationRecord, side: Side, peak: float) -> ShownExemplar:
     window = _window(record, side)
-    return Exemplar(record.peak(side), window.rows(peak=peak), _source(record))
+    return ShownExemplar(record.peak(side), window.rows(peak=peak), _source(record))
 
 
 def _held_out(records: LabelRecords, side: Side) -> Iterator[HeldOutGroup]:
