@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from contextlib import suppress
 
+from autointerp.explainers.labelled_text import labelled_text
 from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
 from autointerp.llm.thoughts import without_thoughts
 
@@ -48,9 +50,7 @@ def parse_explanation(reply: str, *, as_json: bool, max_words: int) -> str:
             form asked for, or over-long.
     """
     text = answer_text(reply)
-    return parse_phrase(
-        _json_field(text) if as_json else text.split("\n", 1)[0], max_words=max_words
-    )
+    return parse_phrase(_json_field(text) if as_json else _line(text), max_words=max_words)
 
 
 def parse_phrase(text: str, *, max_words: int) -> str:
@@ -124,13 +124,24 @@ def _one_line(text: str) -> str:
     return " ".join("".join(known).split())
 
 
+def _line(text: str) -> str:
+    """The line that gives the explanation: marked as it, or the first."""
+    if "explanation" in text and "{" in text:
+        with suppress(NoAnswerError):
+            return _json_field(text)
+    return labelled_text(text, any_name=False) or text.split("\n", 1)[0]
+
+
 def _json_field(text: str) -> str:
     what = 'a text under "explanation"'
     try:
         field = find_object(text, "explanation", what=what, kind=str).value["explanation"]
     except NoAnswerError:
         refuse_refusal(text)
-        raise
+        line = labelled_text(text, any_name=True)
+        if line is None:
+            raise
+        return line
     if not isinstance(field, str):
         raise NoAnswerError(f"the reply is not JSON with {what}: {field!r:.40}")
     return field

@@ -84,6 +84,12 @@ class TransientFailure:
         return broken or self.cut or not self.reached
 
     @property
+    def may_be_of_a_form(self) -> bool:
+        """Whether the endpoint is there, and what it says may be how it refuses an option."""
+        is_told = self.status is not None or self.cut or self.is_unreadable
+        return is_told and not (self.is_limit or self.may_last or self.may_be_of_a_prompt)
+
+    @property
     def is_outage(self) -> bool:
         """Whether the request itself cannot be what it fails on."""
         return self.is_broken and (self.status is None or self.status in BEHIND_A_GATEWAY)
@@ -151,6 +157,8 @@ class ApiCall(Generic[T]):
     """Whether any failure that may pass counts as a refusal once it has lasted."""
     is_question: bool = False
     """Whether it is asked in a form that is known to be taken."""
+    is_probe: bool = False
+    """Whether it only finds out what is taken."""
     renewed: Callable[[], ApiCall[T]] | None = None
     """Gives it in the form that is known once its turn comes."""
     behind: asyncio.Lock | None = None

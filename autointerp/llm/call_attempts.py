@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import Any
 
 from autointerp.llm.api_call import TransientFailure
 from autointerp.llm.endpoint_state import EndpointState
+from autointerp.llm.lasting_check import LastingCheck
 from autointerp.llm.options import ClientOptions, Failure
 
 _SLOW = 3
@@ -20,13 +22,17 @@ class CallAttempts:
     """What became of one call; kept where it is asked again in the same form."""
 
     options: ClientOptions
+    tells_what_lasts: bool = False
+    """Whether what may pass may be how its form is refused."""
     deadline: asyncio.Timeout | None = None
     until_s: float | None = None
     """When its time is over, on the clock of the event loop; None before it is first sent."""
     n_lasting: int = 0
     """Refusals that had been found to last when it began."""
     is_form_taken: bool = False
-    """Whether a rate limit is no longer taken for a refusal of its form."""
+    """Whether what may pass is no longer taken for a refusal of its form."""
+    body: dict[str, Any] | None = None
+    """What was sent last."""
     last: TransientFailure | None = None
     n: int = 0
     """Attempts so far, those that came earlier than asked among them."""
@@ -39,6 +45,7 @@ class CallAttempts:
     _n_in_vain: int = 0
     """Failures since another question was answered."""
     _is_looked: bool = False
+    _n_of_forms: int = 0
     _looked_into: set[str] = field(default_factory=set)
 
     def was_admitted(self) -> None:
@@ -62,18 +69,37 @@ class CallAttempts:
         is_early = self.options.cuts(asked_s, self._n_early)
         self.last, self._n_seen, self.n = failure, n_now, self.n + 1
         self._n_early, self.n_failed = self._n_early + is_early, self.n_failed + (not is_early)
-        state.check.look_into(failure, self._looked_into)
+        self._n_of_forms = state.check.n_of_forms
+        state.check.look_into(failure, self._looked_into, may_be_form=self.may_be_form)
         return asked_s
+
+    def may_be_of_a_form(self, state: EndpointState) -> bool:
+        """Whether something tiny was answered since it failed in a way that a form may be refused.
+
+        It is not sent again as it is then, until its form is known to be taken.
+        """
+        is_so = self.may_be_form and self.last is not None and self.last.may_be_of_a_form
+        return is_so and state.check.n_of_forms > self._n_of_forms
+
+    @property
+    def may_be_form(self) -> bool:
+        """Whether its form may be what is refused, as it is not known to be taken."""
+        return self.tells_what_lasts and not self.is_form_taken
 
     @property
     def is_limited(self) -> bool:
         """Whether it met a rate limit the last time."""
         return self.last is not None and self.last.is_limit
 
-    def takes_form(self) -> None:
-        """Takes a rate limit for no refusal of its form from now on, and allows a few more."""
-        self.is_form_taken = True
+    def takes_form(self) -> bool:
+        """Takes what may pass for no refusal of its form from now on, and allows a few more.
+
+        Whether it may have been one so far.
+        """
+        is_so = self.last is not None and (self.last.is_limit or self.last.may_be_of_a_form)
+        may_be_form, self.is_form_taken = is_so and not self.is_form_taken, True
         self._ask_on()
+        return may_be_form
 
     def _ask_on(self) -> None:
         self._n_in_vain = min(self._n_in_vain, max(1, self.options.attempts - _AFTER_A_LOOK))
@@ -82,7 +108,11 @@ class CallAttempts:
         """Whether another question was answered since it failed first."""
         return self.last is not None and state.check.n_answered > self.n_answered
 
-    def is_tried_again(self, state: EndpointState, *, tells_what_lasts: bool) -> bool:
+    def was_passed(self, check: LastingCheck) -> bool:
+        """Whether another was answered since it failed last; where one is limited others may be."""
+        return check.n_answered > self._n_seen and not self.is_limited
+
+    def is_tried_again(self, state: EndpointState) -> bool:
         """Whether the call is sent once more.
 
         A rate limit says nothing against a call while others are answered: then it is asked until
@@ -92,8 +122,7 @@ class CallAttempts:
         if last is None or (last.is_outage and state.circuit.is_open):
             return True
         if last.is_limit:
-            may_be_form = tells_what_lasts and not self.is_form_taken
-            n = self.n_failed if may_be_form else self._n_in_vain
+            n = self.n_failed if self.may_be_form else self._n_in_vain
             return n < most or (state.check.doubt is not None and not self._is_looked)
         slow = last.failure is Failure.TIMEOUT and self.others_answered(state)
         return self.n_failed < (min(_SLOW, most) if slow else most)

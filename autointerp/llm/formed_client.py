@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -81,15 +82,22 @@ class FormedClient:
         known: Capabilities,
         gives_up: GivesUp = may_refuse_option,
         allowance: Allowance | None = None,
+        *,
+        takes_all: bool = False,
     ) -> Refusal | None:
-        """What a probe of this form is refused with; None where it is answered."""
-        call = replace(self._chat(tiny, known), gives_up=gives_up)
+        """What a probe of this form is refused with; None where it is answered.
+
+        Raises:
+            UpstreamError: a key or an account is refused, unless all refusals are taken.
+        """
+        call = replace(self._chat(tiny, known), gives_up=gives_up, is_probe=True)
         call = call if allowance is None else replace(call, allowance=allowance)
         try:
             reply, _ = await self._client.call(call)
             self._client.tiny.charge(reply.usage)
         except CallRefusedError as refused:
-            if stops_everything(refused.error):
+            is_final = self._stops_everything(refused.error) and not takes_all
+            if is_final or refused.error.lasts:
                 raise await self._fatal(refused.error, refused.instead) from None
             self._instead, self._failure = refused.instead, refused.failure
             self._refused.was_tiny(refused.error)
@@ -101,6 +109,27 @@ class FormedClient:
             return error
         is_option = gives_up not in (may_refuse, never_answers)
         return NO_REPLY if is_option and reply.finish_reason == "error" else None
+
+    async def _once_more(self, request: ChatRequest, error: ApiError) -> Answer | None:
+        """The answer to one more attempt a while after an error, if it comes."""
+        await self._client.pause(error)
+        with suppress(CallRefusedError):
+            call = replace(self._chat(request, self.known), gives_up=lambda _: True)
+            return await self._client.call(call)
+        return None
+
+    async def _answers(self, tiny: ChatRequest, n: int = 1, error: ApiError | None = None) -> bool:
+        """Whether so many tiny questions are answered, a while after an error and one another."""
+        for _ in range(n):
+            if error is not None:
+                await self._client.pause(error)
+            if await self._refusal(tiny, self.known, lambda _: True) is not None:
+                return False
+        return True
+
+    def _stops_everything(self, error: ApiError) -> bool:
+        """Whether a key or an account is refused, and not an option or a prompt in such words."""
+        return stops_everything(error) and not self._client.check.is_of_a_question(error)
 
     async def _fatal(self, error: ApiError, instead: UpstreamError | None) -> UpstreamError:
         """What to raise where nothing else would be answered either."""

@@ -29,7 +29,7 @@ from autointerp.llm.api_errors import ApiError, is_about_content, wording
 from autointerp.llm.capabilities import PROBE
 from autointerp.llm.chat_model import Usage
 from autointerp.llm.failure_words import FailureWords
-from autointerp.llm.lasting_words import OF_A_FORM, Reason, is_of_all, says_it_lasts
+from autointerp.llm.lasting_words import Reason, is_of_all, says_it_lasts
 from autointerp.llm.wire_format import read_reply
 
 _TINY_TOKENS = 64
@@ -37,8 +37,9 @@ _TRIES, _TRIES_ONCE_ANSWERED = 2, 5
 _SERVERS_TRIES, _FEW_TRIES, _FEW_ANSWERS, _ANSWERS, _MOST_ASKED = 10, 3, 3, 7, 20
 _IN_A_ROW, _MOST_LOOKS = 10, 2
 """Refusals by one of several servers before it is looked whether all refuse."""
-_RATE_AFTER, _RATE_TRIES = 3, 6
-"""Times that a rate limit is met, nothing answered between them, before all wait together."""
+_ALIKE_AFTER, _RATE_TRIES = 3, 6
+"""Times that a rate limit is met, or others fail, nothing answered between them, before all wait
+together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +95,32 @@ class LastingCheck:
         """Refusals that may be one server's since the last answer."""
         self.n_answered = 0
         """Questions that were answered so far."""
-        self._n_limits = 0
+        self.n_of_forms = 0
+        """Times that something tiny was answered so far where questions had failed in a row."""
+        self._n_limits = self._n_broken = 0
         self._of_servers: set[str] = set()
         """What was said by one server while another answered."""
         self._of_questions: set[str] = set()
         """What was said of questions alone."""
 
-    def look_into(self, failure: TransientFailure, looked_into: set[str]) -> None:
-        """Has it looked into whether a failure lasts, once for a call.
+    def look_into(
+        self, failure: TransientFailure, looked_into: set[str], *, may_be_form: bool = False
+    ) -> None:
+        """Has it looked into whether a failure lasts, once for a call, or is of its form.
 
         Where something tiny is answered, it is the call that fails.
         """
         said = wording(failure.as_error)
         self._n_limits += failure.is_limit
+        self._n_broken += failure.may_be_of_a_form
         if failure.may_last and said not in looked_into and len(looked_into) < _MOST_LOOKS:
             looked_into.add(said)
             reason = Reason.HINT if failure.is_hint else Reason.LIMIT
             self._begin(reason, said, is_patient=failure.may_be_outage)
-        elif failure.is_limit and self._n_limits >= _RATE_AFTER:
+        elif failure.is_limit and self._n_limits >= _ALIKE_AFTER:
             self._begin(Reason.RATE, said)
+        elif failure.may_be_of_a_form and may_be_form and self._n_broken >= _ALIKE_AFTER:
+            self._begin(Reason.FORM, said)
 
     @property
     def is_about_servers(self) -> bool:
@@ -146,7 +154,7 @@ class LastingCheck:
             all_tries = {Reason.LIMIT: limit, Reason.HINT: _TRIES, Reason.SERVER: servers}
             tries = limit if is_patient else all_tries.get(reason, _RATE_TRIES)
             self.doubt = Doubt(reason, said, tries, answers)
-            self._n_alike = self._n_answered = self._n_limits = 0
+            self._n_alike = self._n_answered = self._n_limits = self._n_broken = 0
 
     async def wait(self) -> None:
         """Before something tiny is asked."""
@@ -164,15 +172,18 @@ class LastingCheck:
         Raises:
             CallRefusedError: it lasts; all that wait fail too.
         """
-        is_rate = self.doubt is not None and self.doubt.reason is Reason.RATE
-        if outcome is None:
+        reason = self.doubt.reason if self.doubt is not None else None
+        if reason is Reason.FORM and not isinstance(outcome, TransientFailure):
+            # Refused is answered.
+            self.n_of_forms, self.doubt = self.n_of_forms + 1, None
+        elif outcome is None:
             self._tiny_was_answered()
         if outcome is None or not self._lasts(outcome):
             return
         if isinstance(outcome, CallRefusedError):
             error, instead = outcome.error, outcome.instead
         else:
-            error, passes = outcome.as_error, self.has_answered or is_rate
+            error, passes = outcome.as_error, self.has_answered or reason is Reason.RATE
             instead = words.lasting(error, is_hint=outcome.is_hint, answered=passes)
         self._lasting = CallRefusedError(replace(error, lasts=True), instead)
         self.n_lasting, self.doubt = self.n_lasting + 1, None
@@ -192,7 +203,11 @@ class LastingCheck:
                 self.look_into(outcome, set())
             return False
         if not _is_alike(self.doubt, outcome):
-            self.doubt = None
+            if self.doubt.reason is Reason.SERVER and isinstance(outcome, CallRefusedError):
+                # Refused for another reason, as for lack of a limit, is answered.
+                self._tiny_was_answered()
+            else:
+                self.doubt = None
             return False
         self._n_alike += 1
         if self.doubt.reason is Reason.SERVER and self._n_answered:
@@ -209,13 +224,14 @@ class LastingCheck:
 
     def succeeded(self, *, is_question: bool) -> None:
         """It answered."""
-        self.has_answered, self.n_in_a_row, self._n_limits = True, 0, 0
+        self.has_answered, self.n_in_a_row = True, 0
+        self._n_limits = self._n_broken = 0
         self.n_answered += is_question
         if self.doubt is None:
             return
         if self.doubt.reason is Reason.SERVER and self._n_alike:
             self._differ_in(self.doubt.said)
-        elif self.doubt.answers == 1:
+        elif self.doubt.answers == 1 and (is_question or self.doubt.reason is not Reason.FORM):
             self.doubt = None
 
     def is_asked_again(
@@ -226,22 +242,24 @@ class LastingCheck:
         is_final = error.lasts or is_about_content(error) or n_refused >= _MOST_ASKED
         if is_final or not self.has_answered:
             return False
-        is_servers = self.is_of_servers(error)
-        if not is_servers and (error.status in OF_A_FORM or not is_of_all(error)):
+        if not self.is_of_servers(error):
             is_new = n_refused == 1 and said not in self._of_questions
-            if not (is_question and is_new and error.status in OF_A_FORM):
+            if not (is_question and is_new and is_of_all(error)):
                 return False
             self._begin(Reason.SERVER, said, answers=_FEW_ANSWERS)
             return True
         self.n_in_a_row += 1
-        # In turns of three, as servers take turns too.
-        if (self.n_in_a_row >= _IN_A_ROW) if is_servers else (n_refused % 3 == 1):
+        if self.n_in_a_row >= _IN_A_ROW:
             self._begin(Reason.SERVER, said)
         return True
 
-    def is_of_a_question(self, refused: CallRefusedError) -> bool:
+    def is_of_a_question(self, error: ApiError) -> bool:
         """Whether a question is known to be what was refused, by a look at something tiny."""
-        return wording(refused.error) in self._of_questions
+        return not error.lasts and wording(error) in self._of_questions
+
+    def takes_for_a_form(self, error: ApiError) -> None:
+        """Takes note that something tiny was answered where the same with an option was refused."""
+        self._of_questions.add(wording(error))
 
     def was_answered_again(self, refused: CallRefusedError) -> None:
         """What was refused was answered when asked again."""
@@ -254,8 +272,9 @@ class LastingCheck:
 
 
 def _is_alike(doubt: Doubt, outcome: TransientFailure | CallRefusedError) -> bool:
-    if doubt.reason is Reason.RATE:
-        return isinstance(outcome, TransientFailure) and outcome.is_limit
+    if doubt.reason in (Reason.RATE, Reason.FORM):
+        is_limit = isinstance(outcome, TransientFailure) and outcome.is_limit
+        return is_limit and doubt.reason is Reason.RATE
     if isinstance(outcome, CallRefusedError):
         is_said_again = wording(outcome.error) == doubt.said
         return doubt.reason is not Reason.LIMIT and (is_said_again or is_of_all(outcome.error))

@@ -29,6 +29,7 @@ class Reason(Enum):
 
     LIMIT = "a limit that may be none of a rate"
     RATE = "a rate limit that several met in a row"
+    FORM = "failures of several in a row that may be how a form is refused"
     HINT = "words that say that it lasts"
     SERVER = "a server that may be one of several"
 

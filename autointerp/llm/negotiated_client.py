@@ -25,8 +25,7 @@ from autointerp.llm.negotiation_requests import may_refuse_option
 from autointerp.llm.room_client import is_long
 from autointerp.llm.wire_format import Answer
 
-_MOST_FORMS = 4
-_LOOKS = 9
+_MOST_FORMS, _LOOKS = 4, 9
 """Tiny questions that are answered before what may pass is taken for what a prompt gets."""
 
 
@@ -66,11 +65,10 @@ class NegotiatedClient(NegotiatingClient):
         """The answer to a question that was refused in this form; None where to ask once more."""
         known = form.known
         if refusal.lasted:
-            is_other = self._body(request, known) != self._body(request, self.known)
-            return None if is_other else await self._after_what_lasted(refusal, request, form)
+            return await self._after_what_lasted(refusal, request, form)
         if is_about_content(refusal.error):
             raise RequestRefusedError(str(await self.final(refusal))) from None
-        if stops_everything(refusal.error):
+        if self._stops_everything(refusal.error):
             raise await self._fatal(refusal.error, refusal.instead) from None
         failure = refusal.failure
         is_passing = failure is not None and not failure.may_be_of_a_prompt
@@ -103,10 +101,10 @@ class NegotiatedClient(NegotiatingClient):
         return is_so and self._was_found and not self._refused.may_pass(error)
 
     async def _unless_of_the_prompt(self, error: ApiError, request: ChatRequest) -> Answer | None:
-        """The answer to the second attempt; None where it is no answer, and what fails may pass.
+        """The answer to a further attempt; None where it is no answer, and what fails may pass.
 
         It is of the prompt where tiny questions are answered before and after a second attempt that
-        is refused alike.
+        is refused alike, and then a third is.
 
         Raises:
             RequestRefusedError: it is refused for what it says.
@@ -115,28 +113,21 @@ class NegotiatedClient(NegotiatingClient):
             if self._refused.may_pass(error):
                 return None
             self._refused.was_refused(self._client.n_answered)
-            is_of_prompts = self._is_of_prompts(error)
+            is_of_prompts, is_known = self._is_of_prompts(error), self._refused.are_known(error)
             tiny = probe(request)
             if not is_of_prompts and not await self._answers(tiny):
                 self._refused.passes(error)
                 return None
-            if not (is_of_prompts or (error.text and self._refused.are_known(error))):
-                await self._client.pause(error)
-                call = replace(self._chat(request, self.known), gives_up=lambda _: True)
-                with suppress(CallRefusedError):
-                    answer = await self._client.call(call)
+            is_told = is_of_prompts or (error.text and is_known)
+            for n_looks in () if is_told else (0,) if is_known else (0, _LOOKS - 1):
+                are_answered = await self._answers(tiny, n_looks, error)
+                answer = await self._once_more(request, error) if are_answered else None
+                if answer is not None or not are_answered:
                     self._refused.passes(error)
                     return answer
-                for _ in range(0 if self._refused.are_known(error) else _LOOKS - 1):
-                    await self._client.pause(error)
-                    if not await self._answers(tiny):
-                        self._refused.passes(error)
-                        return None
+            if not is_told:
                 self._refused.was_looked_into(error, self._client.n_answered)
         raise self._client.words.refused(error) from None
-
-    async def _answers(self, tiny: ChatRequest) -> bool:
-        return await self._refusal(tiny, self.known, lambda _: True) is None
 
     async def _unless_empty(self, answer: Answer, request: ChatRequest) -> Answer:
         """The answer; where it has no choice at all, as that to a refused option, a plainer one."""
@@ -187,25 +178,27 @@ class NegotiatedClient(NegotiatingClient):
     ) -> Answer | None:
         """The answer to a question in its plain form, where a failure that may pass has lasted.
 
-        Some services tell of one where they do not take an option any more. None where it is a
-        rate limit, once something tiny was answered with all options.
+        Some services tell of one where they do not take an option any more. None where it is to be
+        asked as it was, for the first time: others were answered since, or something tiny is.
         """
-        known, is_limit = form.known, form.attempts.is_limited
-        may_be_form = is_limit and not form.attempts.is_form_taken
-        if may_be_form:
-            form.attempts.takes_form()
-            if await self._answers(probe(request)):
-                return None
-        answered = await self._once_plainly(request, known)
-        if answered is None and may_be_form:
-            return None
-        if answered is None:
-            raise refusal.instead or await self.final(refusal)
-        answer, plain = answered
+        known, attempts = form.known, form.attempts
         async with self._negotiating:
-            if self._body(request, known) == self._body(request, self.known):
-                with suppress(UpstreamError):
-                    await self._negotiate_again(probe(request), plain, (), is_steady=is_limit)
+            if self._body(request, known) != self._body(request, self.known):
+                return None
+            may_be_form = attempts.takes_form()
+            if may_be_form and (
+                attempts.was_passed(self._client.check) or await self._answers(probe(request))
+            ):
+                return None
+            answered = await self._once_plainly(request, known)
+            if answered is None and may_be_form:
+                return None
+            if answered is None:
+                raise refusal.instead or await self.final(refusal)
+            answer, plain = answered
+            with suppress(UpstreamError):
+                is_steady = attempts.is_limited
+                await self._negotiate_again(probe(request), plain, (), is_steady=is_steady)
         return answer
 
     async def _plainly(
@@ -266,7 +259,8 @@ class NegotiatedClient(NegotiatingClient):
 
         Behind one address may stand several servers, some of which do not take an option.
         """
-        if not self._was_found or (error.text and self._refused.are_known(error)):
+        is_known = bool(error.text) and self._refused.are_known(error)
+        if not self._was_found or is_known or stops_everything(error):
             return None
         return await self._once_plainly(request, self.known, words=wording(error))
 
@@ -279,13 +273,15 @@ class NegotiatedClient(NegotiatingClient):
         """
         if not self._was_found or self._refused.are_known(error) or error == NO_REPLY:
             return None
-        if await self._client.servers_differ(error):
+        differ, is_of_all = await self._client.servers_differ(error), stops_everything(error)
+        # What is said of a key is hardly said of a prompt.
+        for _ in range(1 if differ else _MOST_FORMS if is_of_all else 0):
             try:
                 call = replace(self._chat(request, self.known), is_question=True)
                 return await self._client.call(call)
             except CallRefusedError as again:
                 # By now all may be refused.
-                if stops_everything(again.error):
+                if self._stops_everything(again.error):
                     raise await self._fatal(again.error, again.instead) from None
         self._refused.was_looked_into(error, self._client.n_answered)
         return None

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import replace
+from functools import partial
 
 from autointerp.core.errors import UpstreamError
 from autointerp.llm.api_call import Allowance, OutOfRequestsError
+from autointerp.llm.api_errors import ApiError
 from autointerp.llm.capabilities import LIMITS, OPTIONS, Capabilities, CapabilityFile, probe
 from autointerp.llm.chat_model import ChatRequest, Features, Usage
-from autointerp.llm.negotiation import MOST_PROBES, Found, PlainRefusedError, negotiate
-from autointerp.llm.negotiation_requests import GivesUp, NegotiationRequests, Refusal
+from autointerp.llm.negotiation import MOST_PROBES, Found, negotiate
+from autointerp.llm.negotiation_requests import (
+    GivesUp,
+    NegotiationRequests,
+    PlainRefusedError,
+    Refusal,
+)
 from autointerp.llm.retrying_client import RetryingClient
 from autointerp.llm.room_client import RoomClient
 
@@ -19,6 +26,7 @@ _MOST_UNSTEADY = 2
 """Times that all is taken again of what was refused, before it is left out for good."""
 _OFTEN_LACKING = {2: {"response_format", "logprobs", "grammar"}, 3: {"seed", "stop"}}
 _NO_CHAT = (0, 404, 405)
+_Ask = Callable[[], Awaitable[Refusal | None]]
 
 
 class _NoChatHereError(Exception):
@@ -49,6 +57,8 @@ class NegotiatingClient(RoomClient):
         self._negotiating = asyncio.Lock()
         self._failed: UpstreamError | None = None
         self._n_failed = self._n_unsteady = 0
+        self._like_a_key: ApiError | None = None
+        """What an option was refused with just now that may be said of a key."""
         self._narrower: Capabilities | None = None
         """What is known if a limit with room to reason is refused too, until a question tells."""
 
@@ -163,6 +173,29 @@ class NegotiatingClient(RoomClient):
                 raise error.instead from None
             return replace(result, known=replace(result.known, folder="v1/"))
 
+    async def _unless_a_key(
+        self, refusal: Refusal | None, again: _Ask, plainly: _Ask
+    ) -> Refusal | None:
+        """What an option is refused with; None where another server takes it.
+
+        Where words of a key refuse two in a row, the plainest is asked once more.
+
+        Raises:
+            PlainRefusedError: the key is refused by now, whatever is asked.
+        """
+        before, self._like_a_key = self._like_a_key, None
+        if not isinstance(refusal, ApiError) or not self._stops_everything(refusal):
+            if before is not None and refusal is None:
+                self._client.check.takes_for_a_form(before)
+            return refusal
+        if before is not None and await plainly() is not None:
+            raise PlainRefusedError(refusal)
+        if before is not None:
+            self._client.check.takes_for_a_form(refusal)
+            return refusal
+        self._like_a_key = refusal if (found := await again()) is not None else None
+        return found
+
     async def _sorted(
         self,
         tiny: ChatRequest,
@@ -170,11 +203,18 @@ class NegotiatingClient(RoomClient):
         allowance: Allowance,
         plain: Capabilities | None = None,
     ) -> Found:
-        def send(candidate: Capabilities, gives_up: GivesUp) -> Awaitable[Refusal | None]:
-            return self._refusal(tiny, candidate, gives_up, allowance)
+        def ask(candidate: Capabilities, gives_up: GivesUp) -> Awaitable[Refusal | None]:
+            return self._refusal(tiny, candidate, gives_up, allowance, takes_all=True)
 
+        async def send(candidate: Capabilities, gives_up: GivesUp) -> Refusal | None:
+            refusal, form = await ask(candidate, gives_up), talk.plain
+            if form is None:
+                return refusal
+            again = partial(ask, candidate, gives_up), partial(ask, form, gives_up)
+            return await self._unless_a_key(refusal, *again)
+
+        talk = NegotiationRequests(send, self._client.pause, allowance)
         try:
-            talk = NegotiationRequests(send, self._client.pause, allowance)
             return await negotiate(talk, self.known, options, plain=plain)
         except OutOfRequestsError:
             assert allowance.last is not None

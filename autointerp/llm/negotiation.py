@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from autointerp.llm.api_call import BEHIND_A_GATEWAY
-from autointerp.llm.api_errors import ApiError, says_why
+from autointerp.llm.api_errors import ApiError, says_why, stops_everything
 from autointerp.llm.capabilities import LEAST_HIDDEN, LIMITS, Capabilities, fewer_alternatives
 from autointerp.llm.negotiation_requests import (
     NegotiationRequests,
+    PlainRefusedError,
     Refusal,
     is_limit,
     may_pass,
@@ -25,15 +26,6 @@ from autointerp.llm.negotiation_requests import (
 
 MOST_PROBES = 10
 _NO_LIMIT_HELPS = (0, 403, 404, 405)
-
-
-class PlainRefusedError(Exception):
-    """The endpoint refuses the plainest request that can be."""
-
-    def __init__(self, refusal: Refusal, n: int = 1) -> None:
-        """The refusal, and how often it came in a row."""
-        super().__init__()
-        self.refusal, self.n = refusal, n
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +197,8 @@ async def _takes_after_all(
 def with_a_limit(plain: Capabilities, refusal: Refusal) -> tuple[Capabilities, ...]:
     """The plainest form with a limit of either name, where it may be refused for lack of one."""
     if not isinstance(refusal, ApiError) or refusal.status in _NO_LIMIT_HELPS:
+        return ()
+    if stops_everything(refusal):
         return ()
     about_model = "model" in f"{refusal.names} {refusal.code} {refusal.parameter}".lower()
     return () if about_model else tuple(plain.taking(name) for name in LIMITS)

@@ -23,6 +23,15 @@ _NOTHING = ApiError(503, "")
 """What a request came to during which no more could be sent."""
 
 
+class PlainRefusedError(Exception):
+    """The endpoint refuses the plainest request that can be."""
+
+    def __init__(self, refusal: Refusal, n: int = 1) -> None:
+        """The refusal, and how often it came in a row."""
+        super().__init__()
+        self.refusal, self.n = refusal, n
+
+
 def never_answers(failure: TransientFailure) -> bool:
     """Whether no chat answers, or none in time."""
     return failure.is_unreadable or failure.failure is Failure.TIMEOUT

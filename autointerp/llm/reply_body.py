@@ -19,14 +19,17 @@ _OF_STREAMS = ("event:", "id:", "retry:", ":")
 # What OpenAI itself sends for a token too improbable to have a number.
 _IMPROBABLE = -9999.0
 _DEEPEST = 6
-_ANSWERS = frozenset({"text", "output_text", "message"})
+_ANSWERS = frozenset({"text", "output_text", "message", "audio", "output_audio"})
 _THOUGHTS = re.compile(r"reason|think|thought", re.IGNORECASE)
 _COUNTS = (
     ("prompt_tokens", "input_tokens", "promptTokenCount", "prompt_eval_count"),
     ("completion_tokens", "output_tokens", "candidatesTokenCount", "eval_count"),
 )
 """What tokens of prompts and replies are called."""
-_TEXTS = ("text", "content", "value", "parts", "summary", "thinking", "reasoning")
+_TEXTS = (
+    *("text", "content", "value", "parts", "summary", "thinking", "reasoning", "transcript"),
+    "audio",
+)
 
 
 def as_utf8(body: bytes, charset: str | None) -> bytes:
@@ -207,8 +210,15 @@ def _decoded(text: str) -> str:
 
 def _text_of(message: dict[str, Any]) -> str:
     """The answer of a message without content, where it stands under another name."""
-    given = message.get("parsed") or message.get("text")
+    given = message.get("parsed") or message.get("text") or _transcript(message.get("audio"))
     return json.dumps(given) if isinstance(given, dict) else given if isinstance(given, str) else ""
+
+
+def _transcript(audio: object) -> str:
+    """What is said in audio, of which a stream holds several pieces."""
+    pieces = audio if isinstance(audio, list) else [audio]
+    said = (one.get("transcript") for one in pieces if isinstance(one, dict))
+    return "".join(one for one in said if isinstance(one, str))
 
 
 def _arguments(message: dict[str, Any]) -> Iterator[str]:

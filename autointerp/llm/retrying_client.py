@@ -3,65 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import random
-import time
 from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
-from autointerp.core.errors import AutointerpError, RequestFailedError, UpstreamError
+from autointerp.core.errors import RequestFailedError, UpstreamError
 from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import ApiError, is_transient
 from autointerp.llm.call_attempts import CallAttempts
-from autointerp.llm.chat_model import TotalUsage
-from autointerp.llm.endpoint import Endpoint, HttpReply
-from autointerp.llm.endpoint_state import EndpointState, endpoint_state
-from autointerp.llm.failure_words import SAID_AFTER, FailureWords
-from autointerp.llm.lasting_check import TinyQuestion
-from autointerp.llm.options import ClientDependencies, ClientOptions, Failure, Meter
-from autointerp.llm.rate_limiter import Permit
-from autointerp.llm.stated_waits import asked_pause_s
+from autointerp.llm.endpoint_state import EndpointState
+from autointerp.llm.sending_client import SendingClient
 
 T = TypeVar("T")
 
 
-class RetryingClient:
+class RetryingClient(SendingClient):
     """Calls one model at one endpoint, within the limits that all its callers share."""
-
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        *,
-        model: str,
-        secret: str,
-        options: ClientOptions,
-        dependencies: ClientDependencies,
-    ) -> None:
-        self._endpoint, self._address, self._model = endpoint, endpoint.address, model
-        self._secret, self._options, self._dependencies = secret, options, dependencies
-        self._meter = dependencies.meter or Meter()
-        self._rng = random.Random(dependencies.seed)
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._state: EndpointState | None = None
-        self._total = TotalUsage()
-        self.n_answered = 0
-        """Calls that were answered so far."""
-        self.has_answered_before = False
-        """Whether the endpoint is known to have answered an earlier client."""
-        self.tiny = TinyQuestion(model)
-        self.words = FailureWords(
-            endpoint, self._meter, model, secret, options=options, dependencies=dependencies
-        )
-
-    @property
-    def endpoint(self) -> Endpoint:
-        """Where calls go."""
-        return self._endpoint
-
-    @property
-    def total_usage(self) -> TotalUsage:
-        """Requests, retries and tokens so far."""
-        return self._total
 
     async def call(self, call: ApiCall[T], attempts: CallAttempts | None = None) -> T:
         """The reply to a call, after as many attempts as make sense, with those that it had before.
@@ -74,6 +31,7 @@ class RetryingClient:
         """
         state, attempts = self._join(), attempts or CallAttempts(self._options)
         attempts.n_lasting = state.check.n_lasting
+        attempts.tells_what_lasts = call.tells_what_lasts
         try:
             async with asyncio.timeout_at(attempts.until_s) as attempts.deadline:
                 while True:
@@ -86,7 +44,7 @@ class RetryingClient:
                         raise CallRefusedError(outcome.as_error, given_up, failure=outcome)
                     last, asked_s = outcome, attempts.failed(outcome, state, held=held)
                     await self._wait(outcome, attempts.n_failed, asked_s, state)
-                    if not attempts.is_tried_again(state, tells_what_lasts=call.tells_what_lasts):
+                    if not attempts.is_tried_again(state):
                         break
                     self._total = replace(self._total, retries=self._total.retries + 1)
                 error = self.words.gave_up(last, attempts.n)
@@ -129,12 +87,13 @@ class RetryingClient:
         self, call: ApiCall[T], state: EndpointState, attempts: CallAttempts
     ) -> tuple[T] | TransientFailure:
         """One attempt; what one of several servers refuses is asked again, as others may not."""
-        refused, n = None, 0
+        refused, body, n = None, None, 0
         while True:
             try:
                 outcome = await self._admitted(call, state, attempts, refused)
             except CallRefusedError as error:
-                is_over, refused, n = error is refused, error, n + 1
+                is_over = error is refused or error.lasted
+                refused, body, n = error, attempts.body, n + 1
                 if is_over or not state.check.is_asked_again(
                     error, n, is_question=call.is_question
                 ):
@@ -143,7 +102,8 @@ class RetryingClient:
                 if state.check.doubt is None:
                     await self._dependencies.sleep(self._options.wait_s(min(n, 3), rng=self._rng))
             else:
-                if refused is not None and not isinstance(outcome, TransientFailure):
+                is_same = attempts.body == body and not isinstance(outcome, TransientFailure)
+                if refused is not None and is_same:
                     state.check.was_answered_again(refused)
                 return outcome
 
@@ -159,84 +119,41 @@ class RetryingClient:
         Raises:
             CallRefusedError: it lasts, or was refused before, and is what was refused.
         """
+        in_doubt = refused is not None and state.check.doubt is not None
+        is_again = attempts.last is not None or in_doubt
         while True:
             await call.until_form_is_known()
-            is_again = attempts.last is not None
             async with state.limiter.acquire(call.n_tokens, is_again=is_again) as permit:
                 attempts.was_admitted()
                 if call.is_held:
                     continue
                 call = call.in_form()
+                is_new = state.is_held and attempts.last is None and refused is None
                 async with state.attempt(attempts.n_lasting) as is_held:
+                    is_again = True
+                    if not is_held and is_new:
+                        # What was found while it waited may concern its form.
+                        continue
                     if not is_held:
-                        if refused is not None and state.check.is_of_a_question(refused):
-                            raise refused
+                        if attempts.body == call.body:
+                            self._stop_where_refused(state, attempts, refused)
+                        attempts.body = call.body
                         return await self._attempt(call, state, permit)
                     outcome = await self._ask_tiny(call, state, permit)
                     if isinstance(outcome, TransientFailure) and call.gives_up(outcome):
                         return outcome
                     state.check.judge(outcome, self.words)
 
-    async def _ask_tiny(
-        self, call: ApiCall[T], state: EndpointState, permit: Permit
-    ) -> TransientFailure | CallRefusedError | None:
-        """What a tiny question in place of a call fails with; None where it is answered."""
-        tiny = replace(self.tiny.call, allowance=call.allowance)
-        try:
-            outcome = await self._attempt(tiny, state, permit)
-        except CallRefusedError as refused:
-            return refused
-        if not isinstance(outcome, TransientFailure):
-            return None
-        self.words.wait(outcome, SAID_AFTER)
-        if outcome.asked_wait_s and not outcome.is_hint:
-            state.limiter.pause(self._options.wait_s(1, asked_s=outcome.asked_wait_s))
-        return outcome
-
-    async def _attempt(
-        self, call: ApiCall[T], state: EndpointState, permit: Permit
-    ) -> tuple[T] | TransientFailure:
-        call.allowance.take()
-        self._total = replace(self._total, requests=self._total.requests + 1)
-        self._meter.sent()
-        began = time.monotonic()
-        # A balancer may keep a connection with one server.
-        reply = await self._endpoint.post(call.path, call.body, anew=state.check.is_about_servers)
-        seconds = time.monotonic() - began
-        outcome = self._read(call, reply, state, permit) if isinstance(reply, HttpReply) else reply
-        if isinstance(outcome, TransientFailure):
-            self._meter.failed(outcome.failure)
-            state.failed(outcome, permit)
-            call.allowance.last = outcome
-        elif isinstance(outcome, ApiError):
-            state.circuit.answered()
-            raise CallRefusedError(outcome)
-        else:
-            self._meter.answered(seconds)
-        return outcome
-
-    def _read(
-        self, call: ApiCall[T], reply: HttpReply, state: EndpointState, permit: Permit
-    ) -> tuple[T] | TransientFailure | ApiError:
-        try:
-            made = self._endpoint.read(reply, call.read, answers=state.check.has_answered)
-        except CallRefusedError:
-            self._meter.failed(Failure.UNREADABLE)
-            raise
-        if not isinstance(made, tuple):
-            return made
-        value, usage = made
-        self._total = self._total.plus(usage)
-        is_question = call.body is not self.tiny.call.body
-        self.n_answered += is_question
-        state.succeeded(is_question=is_question)
-        n_tokens = usage.prompt_tokens + usage.completion_tokens
-        state.limiter.correct(permit, n_tokens or permit.n_tokens)
-        pause_s = asked_pause_s(reply.headers, n_tokens=permit.n_tokens)
-        # Where more is told, the next question is answered or says how long to wait.
-        if 0 < pause_s <= self._options.longest_wait_s:
-            state.limiter.pause(pause_s)
-        return (value,)
+    def _stop_where_refused(
+        self, state: EndpointState, attempts: CallAttempts, refused: CallRefusedError | None
+    ) -> None:
+        """Raises what this form may have been refused with where something tiny is answered."""
+        if refused is not None and state.check.is_of_a_question(refused.error):
+            raise refused
+        last = attempts.last
+        if last is not None and attempts.may_be_of_a_form(state):
+            given_up = self.words.gave_up(last, attempts.n)
+            raise CallRefusedError(last.as_error, given_up, lasted=True)
 
     async def _wait(
         self, failure: TransientFailure, n: int, asked_s: float | None, state: EndpointState
@@ -266,24 +183,3 @@ class RetryingClient:
     async def pause(self, error: ApiError) -> None:
         """Waits as long as an error asks, or a moment."""
         await self._dependencies.sleep(self._options.wait_s(2, asked_s=error.asked_wait_s))
-
-    async def close(self) -> None:
-        """Closes the connections; twice is fine."""
-        limiter = self._join().limiter
-        await self._endpoint.close()
-        await limiter.close()
-
-    def _join(self) -> EndpointState:
-        loop = asyncio.get_running_loop()
-        if self._loop not in (None, loop):
-            raise AutointerpError(
-                f"the client for {self._address} was first used in another event loop, where its "
-                "connections are; reply and close within one asyncio.run"
-            )
-        self._loop = loop
-        if self._state is None:
-            self._state = endpoint_state(
-                (self._address, self._secret, self._model), self._options, self._dependencies
-            )
-            self._state.check.has_answered |= self.has_answered_before
-        return self._state

@@ -192,6 +192,26 @@ REFUSING = (
     ),
     Refusing("seed_bare_text", has("seed"), Fault(400, b"Bad Request"), ("seed",)),
     Refusing("seed_in_japanese", has("seed"), status(403, "許可されていません"), ("seed",)),
+    *(
+        Refusing(f"{name}_{code}_of_a_plan", has(option), status(code, words), (without,))
+        for code, words in (
+            (401, "This feature is not enabled for your key"),
+            (402, "Diese Option ist in Ihrem Tarif nicht enthalten"),
+            (407, "ach"),
+        )
+        for name, option, without in (
+            ("seed", "seed", "seed"),
+            ("logprobs", "logprobs", "log-probabilities"),
+            ("schema", "response_format", "JSON schema"),
+        )
+    ),
+    Refusing("seed_401_without_words", has("seed"), Fault(401), ("seed",)),
+    Refusing(
+        "seed_by_a_code_of_payment",
+        has("seed"),
+        status(400, "ach", code="billing_plan_required"),
+        ("seed",),
+    ),
     # the system role
     Refusing(
         "no_system_role",
@@ -919,6 +939,28 @@ ANSWERING = (
     Answering(
         "delta_of_a_whole",
         lambda t: json_body({"choices": [{"delta": {"content": t}, "finish_reason": "stop"}]}),
+    ),
+    *(
+        Answering(f"transcript_{name}", made)
+        for name, made in {
+            "of_audio": _message(
+                lambda t: {"content": None, "audio": {"id": "a", "transcript": t}}
+            ),
+            "beside_empty_text": _message(
+                lambda t: {"content": "", "audio": {"data": "UklGRg==", "transcript": t}}
+            ),
+            "in_a_part": _content(lambda t: [{"type": "output_audio", "transcript": t}]),
+            "within_a_part": _content(
+                lambda t: [{"type": "audio", "audio": {"data": "UklGRg==", "transcript": t}}]
+            ),
+            "in_a_stream": _in_events(
+                lambda first, second: [
+                    {"choices": [{"index": 0, "delta": {"audio": {"transcript": first}}}]},
+                    {"choices": [{"index": 0, "delta": {"audio": {"transcript": second}}}]},
+                    {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]},
+                ]
+            ),
+        }.items()
     ),
     Answering("text_beside_null", _message(lambda t: {"content": None, "text": t})),
     Answering("parsed", _message(lambda t: {"content": None, **_parsed(t)})),

@@ -44,6 +44,84 @@ def test_a_json_reply_is_read(reply: str, expected: str) -> None:
     assert parse_explanation(reply, as_json=True, max_words=10) == expected
 
 
+LABELLED = {
+    "heading_of_four": "#### words about cats",
+    "heading_behind_prose": "It fires on cats and kittens.\n#### words about cats",
+    "title": "#### Explanation\nwords about cats",
+    "titles": "### Analysis\nCats.\n\n### Explanation\n\nwords about cats\n",
+    "title_and_others": "### Erklärung\nwords about cats\n### Sicherheit\nhoch",
+    "title_with_a_label": "#### Explanation: words about cats",
+    "bold_title": "**Final Answer**\n\nwords about cats",
+    "box": r"\boxed{words about cats}",
+    "box_of_text": r"The answer is $\boxed{\text{words about cats}}$.",
+    "box_of_bold_text": "So:\n\\[\\boxed{\\textbf{words about cats}}\\]",
+    "chinese": "解释：words about cats",
+    "chinese_behind_thoughts": "分析：它在猫上激活。\n\n解释：words about cats",
+    "german": "Erklärung: words about cats",
+    "japanese": "説明：words about cats",
+    "french": "Explication : words about cats",
+    "spanish": "**Explicación:** words about cats",
+    "russian": "Объяснение: words about cats",
+    "korean": "설명: words about cats",
+    "persian": "توضیح: words about cats",
+    "line_below": "Uitleg:\nwords about cats",
+    "reason_below": "Antwort: words about cats\nBegründung: all of them name one",
+    "element": "<explanation>words about cats</explanation>",
+    "element_within": "<response><explanation>words about cats</explanation></response>",
+    "assignment": 'explanation = "words about cats"',
+    "yaml": "explanation: words about cats\nconfidence: high",
+    "arrow": "Explanation → words about cats",
+}
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("name", LABELLED)
+def test_what_marks_an_explanation_is_seen_in_any_form(name: str, as_json: bool) -> None:
+    assert parse_explanation(LABELLED[name], as_json=as_json, max_words=5) == "words about cats"
+
+
+@pytest.mark.parametrize(
+    "reply", ["Selgitus: words about cats", "Ⲥⲁϩ: words about cats", "Pick:\n\nwords about cats"]
+)
+def test_where_json_is_asked_for_a_label_may_have_any_name(reply: str) -> None:
+    assert parse_explanation(reply, as_json=True, max_words=5) == "words about cats"
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Error: rate limit",
+        "Reasoning: it is so",
+        "Sorry: no",
+        "Note: nothing found",
+        "Explanation:",
+        "https://x.example/a",
+        'Here it is:\n```json\n{"expl',
+        "The neuron fires on cats.",
+    ],
+)
+def test_other_labels_mark_no_explanation(reply: str) -> None:
+    with pytest.raises(NoAnswerError, match="not JSON"):
+        parse_explanation(reply, as_json=True, max_words=5)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        *("numbers: years and dates", "answers to questions: who, what", "labels: of boxes"),
+        *("the LaTeX command \\boxed{answer}", "text within <answer>yes</answer> tags"),
+        *("key = value lines", "titles such as # heading", "C++: std::vector", "final: in Java"),
+    ],
+)
+def test_a_plain_explanation_may_hold_what_marks_one(reply: str) -> None:
+    assert parse_explanation(reply, as_json=False, max_words=9) == reply
+
+
+def test_json_is_read_where_a_line_was_asked_for() -> None:
+    reply = '<json>\n{"explanation": "words about cats",}\n</json>'
+    assert parse_explanation(reply, as_json=False, max_words=5) == "words about cats"
+
+
 def test_a_plain_reply_is_its_first_line() -> None:
     assert parse_explanation("names of places\nand more", as_json=False, max_words=5) == (
         "names of places"

@@ -47,6 +47,13 @@ def found(text: str, *keys: str) -> dict[str, object]:
         '{"a": {"b": 1} // as said\n}',
         "{a: {/* why */ b: 1}}",
         "{“a”: {“b”: 1}} # done",
+        '<json>{"a": {"b": 1}}</json>',
+        '<payload>\n{"a": {"b": 1}}\n</payload>\nDone.',
+        "<artifact type=\"application/json\">\n{'a': {'b': 1,},}\n</artifact>",
+        '<?xml version="1.0"?>\n<result><![CDATA[{"a": {"b": 1}}]]></result>',
+        '<tool_call>\n{"name": "f", "arguments": {"a": {"b": 1}}}\n</tool_call>',
+        r'$\boxed{{"a": {"b": 1}}}$',
+        '解释：在这里\n#### {"a": {"b": 1}}',
     ],
 )
 def test_the_last_object_with_the_key_is_found_whatever_stands_around_it(text: str) -> None:

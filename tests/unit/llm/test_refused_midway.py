@@ -34,6 +34,11 @@ OPTIONS = {
 FAULTS = {
     "400": status(400, "ach"),
     "422": status(422, "ach"),
+    "401": status(401, "ach"),
+    "402": status(402, "Diese Option ist in Ihrem Tarif nicht enthalten"),
+    "403": status(403, "ach"),
+    "407_without_words": Fault(407),
+    "400_of_a_key": status(400, "ach", code="invalid_api_key"),
     "409": status(409, "ach"),
     "an_error_in_a_200": json_body({"error": {"message": "ach"}}),
     "500": status(500, "ach"),
@@ -48,6 +53,22 @@ FAULTS = {
     "page": html(),
     "ended": json_body({"choices": [{"message": {"content": "3"}, "finish_reason": "error"}]}),
 }
+
+OF_AN_OPTION = {
+    "400": (status(400, "ach"), 0),
+    "401": (status(401, "ach"), 1),
+    "402": (status(402, "Not in your plan: upgrade"), 1),
+    "403": (status(403, "ach"), 1),
+    "418": (status(418, "nein"), 0),
+    "422": (Fault(422), 0),
+    "500": (status(500, "ach"), 3),
+    "503": (status(503, "ach"), 3),
+    "503_page": (html(503), 3),
+    "529": (Fault(529), 3),
+    "cut": (hang_up(), 3),
+    "page": (html(), 3),
+}
+"""What refuses an option, and how many more than those in flight are sent before that is told."""
 
 
 def client(endpoint: FakeEndpoint, world: Clockwork, **more: object) -> OpenAICompatible:
@@ -152,23 +173,62 @@ def test_what_is_no_refusal_of_an_option_is_asked_once_more_in_its_plain_form(
     assert all("seed" in body for body in failed[:-1])
 
 
-@pytest.mark.parametrize("fault", [status(400, "ach"), status(418, "nein"), Fault(422)])
+@pytest.mark.parametrize("fault", OF_AN_OPTION)
 @pytest.mark.parametrize("max_in_flight", [1, 4])
 def test_questions_that_wait_for_their_turn_take_the_form_that_was_learnt_meanwhile(
-    endpoint: FakeEndpoint, fault: Fault, max_in_flight: int
+    endpoint: FakeEndpoint, fault: str, max_in_flight: int
 ) -> None:
+    made, n_more = OF_AN_OPTION[fault]
     model = client(endpoint, TurningClock(), max_in_flight=max_in_flight)
 
     async def ask() -> None:
         await model.reply(WHOLE)
-        endpoint.dress = lambda body: fault if "seed" in body else None
+        endpoint.dress = lambda body: made if "seed" in body else None
         questions = (replace(WHOLE, seed=seed) for seed in range(30))
         replies = await asyncio.gather(*map(model.reply, questions))
         assert {reply.text for reply in replies} == {"3, 0"}
         await model.close()
 
     asyncio.run(ask())
-    # Those in flight are refused.
+    # Those in flight are refused; what may pass is asked three times before it is looked into.
     refused = [body for body in endpoint.bodies[1:] if "seed" in body]
-    assert len(refused) <= max_in_flight
-    assert len(endpoint.bodies) <= 1 + 30 + max_in_flight
+    assert len(refused) <= max_in_flight + n_more
+    assert len(endpoint.bodies) <= 1 + 30 + max_in_flight + n_more
+    assert len(endpoint.probes) <= 10 + 13
+    assert model.features.asked_without == ("seed",)
+
+
+@pytest.mark.parametrize("code", [401, 402, 403])
+def test_a_key_that_is_revoked_in_the_words_of_a_refused_option_stops_a_run(
+    endpoint: FakeEndpoint, code: int
+) -> None:
+    model = client(endpoint, TurningClock(), max_in_flight=4)
+
+    async def ask() -> list[object]:
+        await model.reply(WHOLE)
+        endpoint.dress = lambda body: status(code, "ach") if "seed" in body else None
+        assert (await model.reply(WHOLE)).text == "3, 0"
+        n_before = len(endpoint.bodies) + len(endpoint.probes)
+        endpoint.dress = lambda _: status(code, "ach")
+        questions = (replace(WHOLE, seed=seed) for seed in range(30))
+        found = await asyncio.gather(*map(model.reply, questions), return_exceptions=True)
+        assert len(endpoint.bodies) + len(endpoint.probes) - n_before <= 4 + 20
+        await model.close()
+        return list(found)
+
+    found = asyncio.run(ask())
+    assert {type(one) for one in found} == {UpstreamError}
+    assert all("it says: ach" in str(one) for one in found)
+
+
+@pytest.mark.parametrize("code", [401, 402, 407])
+def test_a_key_that_is_revoked_while_options_are_found_out_stops_at_once(
+    endpoint: FakeEndpoint, code: int
+) -> None:
+    n_sent = iter(range(10**9))
+    endpoint.dress = lambda _: status(code, "ach") if next(n_sent) else None
+    model = client(endpoint, TurningClock())
+    with pytest.raises(UpstreamError, match="it says: ach"):
+        asyncio.run(model.reply(WHOLE))
+    assert not endpoint.bodies
+    assert len(endpoint.probes) <= MOST_PROBES
