@@ -226,6 +226,8 @@ class ExplainOptions:
     diverse: Diverse = None
     windows_per_call: WindowsPerCall = None
     seed: Seed = None
+    config: Config = None
+    set_field: SetField = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +240,8 @@ class ScoreOptions:
     heldout: Heldout = None
     windows_per_call: WindowsPerCall = None
     seed: Seed = None
+    config: Config = None
+    set_field: SetField = None
 
 
 _WRITTEN = {"subject": "SUBJECT", "set_field": "--set"}

@@ -78,8 +78,8 @@ def records_job_of(options: ExplainOptions | ScoreOptions, settings: Settings) -
     Raises:
         InputError: a value cannot be used.
     """
-    values = {"subject": "records", "units": "records", **_llm_of(options.llm, settings)}
-    return _labelling_job(options, values)
+    llm = _llm_of(_nested(JobSpec, options).get("llm"), settings)
+    return _labelling_job(options, {"subject": "records", "units": "records", **llm})
 
 
 def collect_job_of(options: CollectOptions) -> CollectJob:

@@ -137,6 +137,7 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         files: RecordFiles,
         options: ExplainOptions,
         out: JsonFile = None,
+        print_config: PrintConfig = False,
         as_json: AsJson = False,
     ) -> None:
         """Explains units from record files; no subject model is needed."""
@@ -148,6 +149,9 @@ def _register_reading_of_records(app: typer.Typer) -> None:
 
         settings = read_settings()
         job = records_job_of(options, settings)
+        if print_config:
+            print_config_of(job)
+            return
         with shown_progress() as progress:
             results = explain_files(files, job, settings, progress=progress)
         print_explained(results, out=out, as_json=as_json)
@@ -162,6 +166,7 @@ def _register_reading_of_records(app: typer.Typer) -> None:
         folder: _ScoredUnits = None,
         options: ScoreOptions,
         out: JsonFile = None,
+        print_config: PrintConfig = False,
         as_json: AsJson = False,
     ) -> None:
         """Scores explanations on record files or units; no subject model is needed."""
@@ -173,6 +178,9 @@ def _register_reading_of_records(app: typer.Typer) -> None:
 
         settings = read_settings()
         job = records_job_of(options, settings)
+        if print_config:
+            print_config_of(job)
+            return
         if folder is not None:
             files = [path for unit in files for path in unit_files(folder, str(unit))]
         source = None if program is None else read_program(program)

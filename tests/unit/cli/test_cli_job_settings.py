@@ -137,6 +137,35 @@ def test_a_plan_prints_its_job_too(cli: Cli) -> None:
     assert planned.out == labelled.out
 
 
+@pytest.mark.parametrize("command", ["explain", "score"])
+def test_records_are_read_as_fields_by_name_and_a_file_say(
+    cli: Cli, tmp_path: Path, command: str
+) -> None:
+    file = tmp_path / "job.yaml"
+    file.write_text("llm: none\nwindows_per_call: 3\n")
+    given = ("x.json", "--config", str(file), "--set", "select.context_tokens=5", "--print-config")
+    job = JobSpec.model_validate(yaml.safe_load(cli(command, *given).out))
+    assert (job.llm, job.score.windows_per_call, job.select.context_tokens) == ("none", 3, 5)
+
+
+@pytest.mark.parametrize("command", ["label", "submit", "plan", "collect", "explain", "score"])
+@pytest.mark.parametrize(
+    ("assignment", "said"),
+    [
+        ("corpus.n_token=5", "a job has no field 'corpus.n_token'; did you mean corpus.n_tokens?"),
+        ("corpus.n_tokens=many", "--tokens 'many' cannot be used: input should be a valid integer"),
+        ("corpus=5", "cannot be used: it has fields of its own"),
+    ],
+)
+def test_every_command_refuses_wrong_names_and_types(
+    cli: Cli, command: str, assignment: str, said: str
+) -> None:
+    what = ("x.json",) if command in {"explain", "score"} else ("--units", "5:1")
+    ended = cli(command, *what, "--set", assignment, "--print-config")
+    assert ended.code == 2
+    assert said in ended.err
+
+
 @pytest.mark.parametrize(
     "assignment", ['llm="http://me:secret@h/v1', "http://me:secret@h/v1", "llm={http://me:secret@h"]
 )
