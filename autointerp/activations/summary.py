@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,13 @@ from autointerp.activations.kernels.hook_state import HookState, merge_states
 from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.activations.token_table import TokenTable
 from autointerp.core.errors import InputError
+from autointerp.core.notebook_html import table_html
 from autointerp.core.text import Split
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
+
+_MOST_ROWS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -164,6 +168,15 @@ class Summary(Mapping[str, HookSummary]):
             f"Summary({self.identity.subject}, {n_units:,} units of {len(units)} hook points, "
             f"{len(self.batches):,} batches)"
         )
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (hook, f"{len(indices):,}", f"{self[hook].n_tokens:,}")
+            for hook, indices in self.identity.units[:_MOST_ROWS]
+        ]
+        more = len(self.identity.units) - len(rows)
+        table = table_html(("hook point", "units", "tokens"), rows, more=more)
+        return f"<div><b>Summary of {escape(self.identity.subject)}</b>{table}</div>"
 
     @property
     def whole(self) -> bool:

@@ -27,6 +27,7 @@ from autointerp.activations.summary_manifest import (
 )
 from autointerp.activations.tensor_file import TensorFile
 from autointerp.core.errors import InputError
+from autointerp.core.one_line import brief_repr
 from autointerp.core.text import Split
 
 Floats = NDArray[np.floating[Any]]
@@ -68,6 +69,8 @@ class SideSummary:
     shared_windows: Ints
     """Windows that all units share."""
     shared_values: Floats
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, slots=True)

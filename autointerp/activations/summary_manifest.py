@@ -14,6 +14,7 @@ from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.files import storage_errors
 from autointerp.core.json_text import parse_json
+from autointerp.core.one_line import brief_repr
 from autointerp.core.text import Split
 
 SCHEMA_VERSION = 3
@@ -48,6 +49,8 @@ class SummaryIdentity:
     """(derived hook point, digest) of the encoders whose units are among them."""
     package_version: str = VERSION
     """Of the program that collected: another one may sum or sample otherwise."""
+
+    __repr__ = brief_repr
 
     def differences(self, other: SummaryIdentity) -> str:
         """``name: this here and that there`` for all that differs, joined; or empty."""

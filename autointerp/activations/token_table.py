@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.activations.kernels.own_pages import zeros_in_own_pages
+from autointerp.core.one_line import brief_repr
 from autointerp.core.records import TokenColumn, TokenMeans, TokenRows
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
@@ -65,6 +66,8 @@ class TokenTable:
     """Activations of those that occur once, 0 before they came."""
     _seen: _Seen | None = field(default=None, init=False, repr=False, compare=False)
     """The tokens that were seen, made when a unit is first read."""
+
+    __repr__ = brief_repr
 
     def add(
         self,

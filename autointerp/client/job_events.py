@@ -12,6 +12,7 @@ from autointerp.client.http_session import HttpSession
 from autointerp.core.errors import UpstreamError
 from autointerp.core.job_state import JobState
 from autointerp.core.json_text import parse_json
+from autointerp.core.one_line import brief_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,8 @@ class Event:
     kind: str
     """``state``, ``stage``, ``label``, ``note`` or ``job``."""
     data: Mapping[str, Any]
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class JobStatus:
     left_s: float | None
     raw: Mapping[str, Any] = field(repr=False)
     """The whole response of the server."""
+
+    __repr__ = brief_repr
 
     @property
     def is_final(self) -> bool:

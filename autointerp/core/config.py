@@ -51,6 +51,16 @@ class _Config(BaseModel):
         text = json.dumps(self.model_dump(mode="json"), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    def __repr__(self) -> str:
+        # What is as usual is left out; and as in files, the password of an LLM.
+        fields = self.model_dump(mode="json", exclude_defaults=True)
+        said = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+        return f"{type(self).__name__}({said})"
+
+    @override
+    def __str__(self) -> str:
+        return repr(self)
+
 
 class CorpusConfig(_Config):
     """Which text is read and how it is cut."""
@@ -256,15 +266,6 @@ class JobSpec(_Config):
     def _without_password(self, llm: str) -> str:
         # Files are published: what is written of a job never holds the password of its LLM.
         return stored_address(llm)
-
-    def __repr__(self) -> str:
-        # What is as usual is left out; and as in files, the password of an LLM.
-        fields = self.model_dump(mode="json", exclude_defaults=True)
-        return f"JobSpec({', '.join(f'{name}={value!r}' for name, value in fields.items())})"
-
-    @override
-    def __str__(self) -> str:
-        return repr(self)
 
     @property
     def is_small_llm(self) -> bool:

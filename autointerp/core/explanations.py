@@ -11,7 +11,7 @@ from typing import Annotated, NamedTuple
 from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.one_line import quoted
+from autointerp.core.one_line import brief_repr, quoted
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.sense_types import Receipt, Sense, SenseScore
@@ -98,6 +98,8 @@ class Candidate:
     """Why the score is undefined."""
     chosen: bool
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredExplanation:
@@ -106,6 +108,8 @@ class ScoredExplanation:
     explanation: Explanation
     scorer: str
     """Name of the label's result that predicts activations from it."""
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class Provenance:
     """Every prompt used, explainers first."""
     encoders: tuple[tuple[str, str], ...] = ()
     """(derived hook point, digest) of every SAE, transcoder or set of directions that was read."""
+
+    __repr__ = brief_repr
 
 
 class LabelStatus(StrEnum):
@@ -166,6 +172,8 @@ class ExplanationSummary:
     chosen: bool
     """Whether it is the label's."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class LabelSummary:
@@ -182,6 +190,8 @@ class LabelSummary:
     promoted: tuple[tuple[str, float], ...] = ()
     """(token, value), strongest first; empty where the label does not have the values."""
     suppressed: tuple[tuple[str, float], ...] = ()
+
+    __repr__ = brief_repr
 
 
 class LabelOrigin(NamedTuple):
@@ -250,6 +260,11 @@ class Label:
         text = self.explanation.text if self.explanation is not None else self.reason
         score = "" if self.headline.value is None else f"{self.headline.brief}, "
         return f"Label({self.unit.short} {sign}, {self.status.value}, {score}{quoted(text)})"
+
+    def _repr_html_(self) -> str:
+        from autointerp.core.notebook_html import label_html  # noqa: PLC0415 - few need it
+
+        return label_html(self)
 
     @property
     def refused(self) -> bool:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import fields
+from typing import Any
 
 _MOST = 48
+_MOST_OF_ALL = 110
+_FEW = 4
 
 
 def quoted(text: str | None) -> str:
@@ -38,3 +42,29 @@ def numbers(values: tuple[int, ...]) -> str:
     if n <= 5:
         return ", ".join(map(str, values)) or "none"
     return f"{n:,} from {values[0]} to {values[-1]}"
+
+
+def brief_repr(value: Any) -> str:
+    """The ``__repr__`` of a frozen value with many fields, or long ones: its first on one line."""
+    said = ""
+    for field in fields(value):
+        part = f"{field.name}={_brief(getattr(value, field.name))}"
+        if len(said) + len(part) > _MOST_OF_ALL:
+            said += ", ..."
+            break
+        said += f", {part}" if said else part
+    return f"{type(value).__name__}({said})"
+
+
+def _brief(value: object) -> str:
+    if isinstance(value, str):
+        return quoted(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if (shape := getattr(value, "shape", None)) is not None:
+        return f"{type(value).__name__}{tuple(shape)}"
+    if isinstance(value, Collection) and (len(value) > _FEW or len(repr(value)) > _MOST):
+        return "1 item" if len(value) == 1 else f"{len(value):,} items"
+    said = repr(value)
+    is_brief = len(said) <= _MOST and "\n" not in said
+    return said if is_brief else f"{type(value).__name__}(...)"

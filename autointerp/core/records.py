@@ -12,6 +12,7 @@ from typing import Annotated, TypeVar
 from autointerp.core import later_fields
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.one_line import brief_repr
 
 MAX_LEVEL = 10
 
@@ -74,6 +75,8 @@ class ActivationRecord:
     """How much the window can move a score, as far as that was known before it was read, in
     units that only compare within a unit; windows of a scored set are drawn in proportion."""
 
+    __repr__ = brief_repr
+
     def side(self, side: Side) -> tuple[float, ...]:
         """The activations of one side, ``max(0, sign * a)``."""
         return rectify(self.activations, side)
@@ -103,6 +106,8 @@ class Stratum:
     """Windows were drawn from all strata at once, each with a probability of its own: their
     weights count as they are, and not only within the stratum."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class InputContexts:
@@ -119,6 +124,8 @@ class InputContexts:
     hook: str
     """Hook point at which that was read."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class ExplainSet:
@@ -132,6 +139,8 @@ class ExplainSet:
     """Largest activation of the side over all explain windows, above 0."""
     contexts: Annotated[InputContexts | None, later_fields.LATER] = None
     """Where an explainer asks for them."""
+
+    __repr__ = brief_repr
 
     @property
     def activating(self) -> tuple[ActivationRecord, ...]:
@@ -154,10 +163,14 @@ class _ScoredSet:
 class ValidationSet(_ScoredSet):
     """What chooses among an explainer's answers, from validation documents."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class HeldOutSet(_ScoredSet):
     """What only scorers read, from held-out documents."""
+
+    __repr__ = brief_repr
 
     @property
     def n_windows(self) -> int:
@@ -172,6 +185,8 @@ class UnitSets:
     explain: ExplainSet
     validation: ValidationSet
     held_out: HeldOutSet
+
+    __repr__ = brief_repr
 
 
 class TokenRows:
@@ -220,6 +235,8 @@ class TokenMeans:
     """Vocabulary id -> how often it was seen; the same keys."""
     overall: float
     """Mean over all explain tokens: the prediction for a token never seen."""
+
+    __repr__ = brief_repr
 
     def predict(self, token_ids: tuple[int, ...]) -> tuple[float, ...]:
         """Predicted activation per token, model units."""

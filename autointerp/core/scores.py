@@ -8,6 +8,7 @@ from typing import Annotated
 
 from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
+from autointerp.core.one_line import brief_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Trial:
     """The right verdict, where the question has one that is not read off the window's peak."""
     senses: Annotated[tuple[int, ...] | None, later_fields.LATER] = None
     """Per token the 0-based sense that predicts it, -1 where none applies; None without senses."""
+
+    __repr__ = brief_repr
 
     def __post_init__(self) -> None:
         judged = self.predicted is not None or self.verdict is not None
@@ -58,6 +61,9 @@ class Score:
         for number in (self.value, self.low, self.high):
             if number is not None and not math.isfinite(number):
                 raise AutointerpError(f"score {self.name} is not finite: {number}")
+
+    def __repr__(self) -> str:
+        return f"Score({self.name}, {self.brief})"
 
     @property
     def brief(self) -> str:

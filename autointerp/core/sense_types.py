@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from autointerp.core import later_fields
+from autointerp.core.one_line import brief_repr
 from autointerp.core.scores import Score
 
 
@@ -56,6 +57,8 @@ class Sense:
     """Source of the program that says where it applies, see `programs.language`, whose greatest
     level is the sense's; None where a reader says it."""
 
+    __repr__ = brief_repr
+
     @property
     def rules(self) -> tuple[str, ...]:
         """The lines of its program; none where a reader says where it applies."""
@@ -84,6 +87,8 @@ class SenseScore:
     """Held-out tokens of the judged windows at which it applies."""
     doubt: str | None = None
     """Why it is doubtful: its receipts failed, before and after it was revised; else None."""
+
+    __repr__ = brief_repr
 
 
 class ReceiptKind(StrEnum):
@@ -122,6 +127,8 @@ class Receipt:
 
     fires_from: float = FIRES
     """Level from which it counts as firing."""
+
+    __repr__ = brief_repr
 
     @property
     def as_expected(self) -> bool | None:

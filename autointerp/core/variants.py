@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import TypeVar
 
@@ -94,7 +95,9 @@ def named_variants(kind: str, variants: Sequence[V], names: Sequence[str]) -> tu
     for name in names:
         if name not in known:
             there = ", ".join(sorted(v.name for v in variants))
-            raise InputError(f"unknown {kind} {shortened(name)}; there are {there}")
+            near = get_close_matches(name, known, n=1)
+            meant = f"; did you mean {near[0]}?" if near else ""
+            raise InputError(f"unknown {kind} {shortened(name)}; there are {there}{meant}")
     return tuple({known[name].name: known[name] for name in names}.values())
 
 

@@ -13,6 +13,7 @@ from autointerp.core.errors import InputError, newer_version
 from autointerp.core.explanations import PromptRef, Provenance
 from autointerp.core.files import read_file, storage_errors
 from autointerp.core.json_text import parse_json
+from autointerp.core.one_line import brief_repr
 from autointerp.core.plain_values import read_plain, to_plain
 from autointerp.store.codec import stored_json
 
@@ -94,6 +95,8 @@ class Manifest:
     """The job that makes it again, as plain values; None where it was downloaded from a server."""
     files: dict[str, str]
     """Path below the folder, with slashes -> SHA-256 in hex."""
+
+    __repr__ = brief_repr
 
     def __post_init__(self) -> None:
         for name in self.files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,11 @@ from autointerp.dictionary.manifest import (
 )
 from autointerp.store.label_records import LabelRecords, label_records
 from autointerp.store.labels import FolderLabelStore
+from autointerp.store.recorded_labels import RecordedLabel, with_records
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
 
     from autointerp.core.config import JobSpec
     from autointerp.dictionary.rows import Row
@@ -47,6 +50,47 @@ class Dictionary:
     def __repr__(self) -> str:
         made = self.manifest
         return f"Dictionary({made.subject}, {made.counts.labels:,} labels, {self.folder})"
+
+    def _repr_html_(self) -> str:
+        from autointerp.dictionary.notebook_pages import dictionary_html  # noqa: PLC0415 - reads the table
+
+        return dictionary_html(self)
+
+    def __len__(self) -> int:
+        return self.manifest.counts.labels
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __iter__(self) -> Iterator[RecordedLabel]:
+        """Every label whole, in the order of the rows, each with its records."""
+        return map(self._recorded, self.labels())
+
+    def __getitem__(self, text: str) -> RecordedLabel:
+        """The label of one unit, named as for `find`; ``10:127 -`` names a side of two.
+
+        Raises:
+            InputError: there is none, or there are two.
+        """
+        if not isinstance(text, str):
+            raise InputError(f"labels are named by their units, as '10:127'; found {text!r}")
+        unit, sign = text.strip(), ""
+        if unit[-1:] in {"+", "-"}:
+            unit, sign = unit[:-1], unit[-1]
+        found = [x for x in self.find(unit) if not sign or x.side.sign == int(f"{sign}1")]
+        if len(found) != 1:
+            said = ", ".join(f"'{one!r}'" for one in self.find(unit))
+            raise InputError(f"{text} is not one label; there are {said}: name hook point and side")
+        return self._recorded(found[0])
+
+    def __contains__(self, text: object) -> bool:
+        try:
+            return isinstance(text, str) and bool(self[text])
+        except InputError:
+            return False
+
+    def _recorded(self, label: Label) -> RecordedLabel:
+        return with_records(label, partial(self.records, label.unit, label.side))
 
     @property
     def job(self) -> JobSpec:
@@ -86,9 +130,19 @@ class Dictionary:
         Raises:
             InputError: pandas is not installed.
         """
-        from autointerp.dictionary.table_reading import table_frame  # noqa: PLC0415 - brings pyarrow
+        from autointerp.dictionary.table_reading import pandas_frame, table_of  # noqa: PLC0415
 
-        return table_frame(self.file(PARQUET))
+        return pandas_frame(table_of(self.file(PARQUET)))
+
+    def to_polars(self) -> pl.DataFrame:
+        """The table as a data frame of polars.
+
+        Raises:
+            InputError: polars is not installed.
+        """
+        from autointerp.dictionary.table_reading import polars_frame, table_of  # noqa: PLC0415
+
+        return polars_frame(table_of(self.file(PARQUET)))
 
     def label(self, unit: UnitId, side: Side) -> Label | None:
         """The whole label with every score and trial, or None where there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +14,21 @@ import pyarrow.parquet as pq
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
 from autointerp.dictionary.manifest import AGAIN
-from autointerp.dictionary.rows import OLD_NAMES, ROW_SCHEMA, Row, current_row
+from autointerp.dictionary.rows import (
+    OLD_NAMES,
+    ROW_SCHEMA,
+    Row,
+    chance_p,
+    current_row,
+    label_row,
+)
+from autointerp.statistics.permutation import q_values
 
 if TYPE_CHECKING:
     import pandas as pd
+    import polars as pl
+
+    from autointerp.core.explanations import Label
 
 _ROWS = 1_000
 _NEEDED = ("model_id", "layer", "index", "hook", "polarity", "unit")
@@ -43,20 +54,53 @@ def table_rows(path: Path) -> Iterator[Row]:
                 yield current_row(row)
 
 
-def table_frame(path: Path) -> pd.DataFrame:
-    """The table as a data frame, with the columns of now, whichever version wrote it.
+def table_of(path: Path) -> pa.Table:
+    """The table with the columns of now, whichever version wrote it.
+
+    Raises:
+        StorageError: it is damaged.
+    """
+    with _table_errors(path):
+        return _with_columns_of_now(pq.read_table(path))
+
+
+def labels_table(labels: Sequence[Label]) -> pa.Table:
+    """The table of a dictionary that has these labels."""
+    adjusted = q_values([chance_p(label) for label in labels])
+    rows = [
+        label_row(label) | {"q_value": q_value}
+        for label, q_value in zip(labels, adjusted, strict=True)
+    ]
+    return pa.Table.from_pylist(rows, schema=ROW_SCHEMA)
+
+
+def pandas_frame(table: pa.Table) -> pd.DataFrame:
+    """The table as a data frame.
 
     Raises:
         InputError: pandas is not installed.
-        StorageError: it is damaged.
     """
+    _needed("pandas")
+    return table.to_pandas()
+
+
+def polars_frame(table: pa.Table) -> pl.DataFrame:
+    """The table as a data frame of polars.
+
+    Raises:
+        InputError: polars is not installed.
+    """
+    return _needed("polars").from_arrow(table)
+
+
+def _needed(library: str) -> Any:
     try:
-        importlib.import_module("pandas")
+        return importlib.import_module(library)
     except ImportError as error:
-        msg = "a data frame needs pandas, which is not installed: run `pip install pandas`"
-        raise InputError(msg) from error
-    with _table_errors(path):
-        return _with_columns_of_now(pq.read_table(path)).to_pandas()
+        raise InputError(
+            f"a data frame of {library} needs {library}, which is not installed: run "
+            f"`pip install {library}`"
+        ) from error
 
 
 def _with_columns_of_now(table: pa.Table) -> pa.Table:

@@ -37,6 +37,11 @@ class SimulationScores:
     absolute_dev_explained: Score
     """``1 - mean|r-p| / mean|r|``, at most 1."""
 
+    def __repr__(self) -> str:
+        named = {"ev_correlation": self.ev_correlation, "rsquared": self.rsquared}
+        said = ", ".join(f"{name} {score.brief[:40]}" for name, score in named.items())
+        return f"SimulationScores({said}, ...)"
+
 
 def simulation_scores(
     real: Sequence[Sequence[float]],

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.one_line import brief_repr
 from autointerp.core.records import ActivationRecord, Stratum, UnitSets
 from autointerp.store.codec import Codec
 
@@ -16,6 +17,8 @@ class ScoredRecord(ActivationRecord):
 
     predicted: tuple[float, ...] | None = None
     """Per token, in the scorer's units; None where the trial failed or asked for a verdict."""
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class LabelRecords:
     held_out: tuple[ScoredRecord, ...]
     strata: tuple[Stratum, ...]
     """Of the held-out split."""
+
+    __repr__ = brief_repr
 
 
 RECORDS = Codec("records", LabelRecords)

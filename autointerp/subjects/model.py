@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.errors import InputError
+from autointerp.core.notebook_html import facts_html
 from autointerp.subjects.encoder_fit import check_fit
 from autointerp.subjects.encoders import Encoder, derived_hook, receive_encoded
 from autointerp.subjects.experts import expert_hook, experts_of
@@ -50,6 +51,22 @@ class SubjectModel:
         return (
             f"SubjectModel({self.name}, {self.n_layers} layers, {self.dtype_name} on {self.device})"
         )
+
+    def _repr_html_(self) -> str:
+        kind = self.neuron_kind
+        widths = {
+            layer: self.width_or_none(f"blocks.{layer}.mlp.{kind}")
+            for layer in sorted({0, self.n_layers - 1})
+        }
+        neurons = ", ".join(f"{n:,} (layer {layer})" for layer, n in widths.items() if n)
+        facts = {
+            "layers": f"0 to {self.n_layers - 1}",
+            "neurons": f"{neurons or 'none of a dense MLP there'}, read at mlp.{kind}",
+            "longest text": f"{self.max_n_ctx:,} tokens",
+            "weights": f"{self.dtype_name} on {self.device}, revision {self.revision}",
+            "encoders": ", ".join(self._encoders),
+        }
+        return facts_html(f"Subject model {self.name}", facts)
 
     @property
     def dtype_name(self) -> str:

@@ -8,15 +8,16 @@ from pathlib import Path
 from autointerp.core.config import (
     EMBEDDED,
     CollectConfig,
+    CorpusConfig,
     ExplainConfig,
     JobSpec,
     ScoreConfig,
     SelectConfig,
 )
-from autointerp.core.explanations import Label
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
-from autointerp.corpora import TokenCorpus
+from autointerp.corpora import TokenCorpus, check_corpus
+from autointerp.dictionary import LabelList
 from autointerp.jobs import LabelJob, run_labels
 from autointerp.llm import ChatModel
 from autointerp.pipeline import (
@@ -29,18 +30,19 @@ from autointerp.pipeline import (
 )
 from autointerp.settings import Settings
 from autointerp.store.labels import MemoryUnitStore
-from autointerp.subjects import SubjectModel
-from autointerp.wiring.collection_runs import neuron_kind_of
+from autointerp.subjects import SubjectModel, load_subject
+from autointerp.wiring.collection_runs import load_job_corpus, neuron_kind_of
 from autointerp.wiring.earlier_collections import collected_summary
 from autointerp.wiring.llms import open_llm, try_echo
 from autointerp.wiring.runs import opened_if_needed, tools_builder, units_of
+from autointerp.wiring.units_beforehand import check_units_beforehand
 
 
 def label(  # noqa: PLR0913 - a convenience for notebooks
-    subject: SubjectModel,
+    subject: SubjectModel | str,
     *,
     units: str,
-    corpus: TokenCorpus,
+    corpus: TokenCorpus | CorpusConfig | str = "wiki",
     llm: str | ChatModel = EMBEDDED,
     llm_model: str | None = None,
     collect: CollectConfig | None = None,
@@ -51,13 +53,13 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     collected: Path | str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
-) -> list[Label]:
-    """Labels of a model's units in memory, in the order of the units.
+) -> LabelList:
+    """Labels of a model's units in memory, in the order of the units, each with its records.
 
     Args:
-        subject: from `load_subject` or `wrap_subject`.
+        subject: from `load_subject` or `wrap_subject`, or a name as `load_subject` takes it.
         units: as on the command line, ``5:0-19,7:3``.
-        corpus: from `load_corpus`.
+        corpus: from `load_corpus`; or what that reads, as on the command line or with how much.
         llm: ``embedded``, ``none``, the base URL of an OpenAI-compatible endpoint, or any
             `ChatModel`, which is closed at the end.
         llm_model: model at that endpoint.
@@ -76,9 +78,12 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         UpstreamError: the LLM cannot be used.
     """
     given = None if isinstance(llm, str) else llm
+    if isinstance(corpus, str):
+        corpus = CorpusConfig(corpus=corpus, seed=seed)
     spec = JobSpec(
-        subject=subject.name,
+        subject=subject if isinstance(subject, str) else subject.name,
         units=units,
+        corpus=corpus if isinstance(corpus, CorpusConfig) else _config_of(corpus),
         collect=collect or CollectConfig(seed=seed),
         select=select or SelectConfig(),
         explain=explain or ExplainConfig(),
@@ -95,6 +100,14 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     progress = progress or SilentProgress()
     if given is None and JobVariants.of(spec).need(Need.ECHO):
         try_echo(spec, known)
+    if isinstance(corpus, CorpusConfig):
+        check_corpus(corpus.corpus)
+    if isinstance(subject, str):
+        check_units_beforehand(units, subject, known)
+        progress.note(f"loading {subject}")
+        subject = load_subject(subject, device=known.device, cache_dir=known.cache_dir)
+    if isinstance(corpus, CorpusConfig):
+        corpus = load_job_corpus(corpus, subject, progress)
     kind = neuron_kind_of(Path(collected), subject) if collected else subject.neuron_kind
     parsed, notes = units_of(spec, subject, kind, progress, n_ctx=corpus.n_ctx)
     summary = None
@@ -111,5 +124,16 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
         else opened_if_needed(spec, partial(open_llm, spec, known, progress=progress)),
         build_tools=tools_builder(spec, known),
     )
-    report = run_labels(job, MemoryUnitStore(), progress=progress, collected=summary)
-    return list(report.labels)
+    store = MemoryUnitStore()
+    report = run_labels(job, store, progress=progress, collected=summary)
+    return LabelList(report.labels, store, spec)
+
+
+def _config_of(corpus: TokenCorpus) -> CorpusConfig:
+    """What reads such a corpus again, as far as it says it."""
+    return CorpusConfig(
+        corpus=corpus.id,
+        n_tokens=max(1, corpus.n_tokens),
+        n_ctx=min(max(2, corpus.n_ctx), 4096),
+        seed=corpus.seed,
+    )

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from pathlib import Path
 from typing import Any
 
 import pytest
-from factories import make_label
+from factories import make_job, make_label, make_sets
+from pydantic import BaseModel
+from tiny import tiny_corpus, tiny_subject
 
 import autointerp
 from autointerp.core.one_line import numbers, quoted
 from autointerp.core.scores import Score
+from autointerp.dictionary import LabelList, open_example
+from autointerp.store.labels import MemoryUnitStore
 
 LINE = 160
 
@@ -86,3 +94,67 @@ def test_a_value_is_one_line_that_begins_with_its_class(value: Any) -> None:
     assert len(shown) <= LINE
     assert "\n" not in shown
     assert "secret" not in shown
+
+
+def public_values(folder: Path) -> Iterator[Any]:
+    """A value of every class that the package names."""
+    subject = tiny_subject()
+    corpus = tiny_corpus(folder, subject)
+    summary = autointerp.collect(subject, corpus, units=autointerp.all_neurons(subject))
+    autointerp.save_summary(summary, folder / "summary.safetensors")
+    yield from (subject, corpus, summary, *summary.values(), *autointerp.all_neurons(subject))
+    yield autointerp.open_summary(folder / "summary.safetensors")
+    yield autointerp.live_activations(subject, ["the river"], units="0:0-2")
+    yield autointerp.simulation_scores(real=[[0.0, 1.0, 2.0]], predicted=[[0.0, 1.0, 1.0]])
+    yield autointerp.OpenAICompatible("http://localhost:9/v1", "judge")
+    yield from (autointerp.Client("http://localhost:9"), autointerp.ScriptedModel(lambda _: ""))
+    yield from (make_job(), make_sets(), autointerp.CollectConfig(top_k=7))
+    yield from (LabelList((make_label(),), MemoryUnitStore(), make_job()), make_label())
+    example = open_example()
+    yield from (example, example.manifest, *example)
+    yield from (label.read_records() for label in example)
+
+
+def parts_of(value: Any) -> Iterator[Any]:
+    """The value and everything of ours in it."""
+    if isinstance(value, str | int | float | Enum | None):
+        return
+    yield value
+    if is_dataclass(value):
+        for field in fields(value):
+            yield from parts_of(getattr(value, field.name))
+    elif isinstance(value, BaseModel):
+        for name in type(value).model_fields:
+            yield from parts_of(getattr(value, name))
+    elif isinstance(value, list | tuple | set | frozenset):
+        for part in list(value)[:20]:
+            yield from parts_of(part)
+    elif isinstance(value, Mapping):
+        yield from parts_of(list(value.values()))
+
+
+def test_every_public_value_and_what_is_in_it_is_printed_on_one_line(tmp_path: Path) -> None:
+    seen, long = set(), {}
+    for value in public_values(tmp_path):
+        for part in parts_of(value):
+            if type(part).__module__.startswith("autointerp."):
+                seen |= {c.__name__ for c in type(part).__mro__}
+                shown = repr(part)
+                if len(shown) > LINE or "\n" in shown:
+                    long[type(part).__name__] = shown[:300]
+    assert long == {}
+    classes = {
+        name
+        for name in autointerp.__all__
+        if isinstance(kind := getattr(autointerp, name), type)
+        and not issubclass(kind, BaseException | Enum)
+    }
+    assert classes - seen == set()
+    assert {"ActivationRecord", "ScorerResult", "Trial", "Provenance", "Manifest"} <= seen
+
+
+def test_values_of_notebooks_have_html(tmp_path: Path) -> None:
+    shown = [value for value in public_values(tmp_path) if hasattr(value, "_repr_html_")]
+    pages = {type(value).__name__: value._repr_html_() for value in shown}
+    assert {"Label", "LabelList", "Dictionary", "SubjectModel", "Summary"} <= pages.keys()
+    assert all(page.startswith("<div>") and "<script" not in page for page in pages.values())

@@ -28,6 +28,7 @@ from autointerp.activations.kernels.encoding import (
 )
 from autointerp.activations.kernels.own_pages import zeros_in_own_pages
 from autointerp.core.config import CollectConfig
+from autointerp.core.one_line import brief_repr
 
 _SIDES = (1.0, -1.0)
 
@@ -78,6 +79,8 @@ class HookState:
     sample_peaks: Float32[Tensor, "side unit s"]
     shared_peaks: Float32[Tensor, "side unit r"]
     """Peak of ``sign * a`` on each shared window; NaN until the window has come."""
+
+    __repr__ = brief_repr
 
     def tensors(self) -> dict[str, Tensor]:
         """Every field by name."""
