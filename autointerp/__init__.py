@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from autointerp.core.explanations import Label, LabelStatus
     from autointerp.core.ids import Side, UnitId
     from autointerp.corpora import TokenCorpus, load_corpus
-    from autointerp.dictionary import Dictionary, LabelList, open_dictionary
+    from autointerp.dictionary import Dictionary, LabelledUnits, open_dictionary
     from autointerp.llm import OpenAICompatible, ScriptedModel
     from autointerp.statistics.simulation_metrics import SimulationScores, simulation_scores
     from autointerp.subjects import (
@@ -72,7 +72,7 @@ __getattr__ = lazy_names(
         "core.ids": "Side UnitId",
         "core.explanations": "Label LabelStatus",
         "corpora": "TokenCorpus load_corpus",
-        "dictionary": "Dictionary LabelList open_dictionary",
+        "dictionary": "Dictionary LabelledUnits open_dictionary",
         "llm": "OpenAICompatible ScriptedModel",
         "statistics.simulation_metrics": "SimulationScores simulation_scores",
         "subjects": (
@@ -96,7 +96,7 @@ __all__ = [
     "InputError",
     "JobSpec",
     "Label",
-    "LabelList",
+    "LabelledUnits",
     "LabelStatus",
     "LazySummary",
     "OpenAICompatible",

@@ -12,7 +12,7 @@ from autointerp.store.label_records import LabelRecords, ScoredRecord
 
 if TYPE_CHECKING:
     from autointerp.dictionary.export_formats import FORMATS, export_dictionary
-    from autointerp.dictionary.label_list import LabelList
+    from autointerp.dictionary.labelled_units import LabelledUnits
     from autointerp.dictionary.manifest import Manifest, ManifestInfo
     from autointerp.dictionary.read import Dictionary, open_dictionary, open_example
     from autointerp.dictionary.rows import COLUMNS, Row, label_row, row_json
@@ -22,7 +22,7 @@ __getattr__ = lazy_names(
     __name__,
     {
         "export_formats": "FORMATS export_dictionary",
-        "label_list": "LabelList",
+        "labelled_units": "LabelledUnits",
         "manifest": "Manifest ManifestInfo",
         "read": "Dictionary open_dictionary open_example",
         "rows": "COLUMNS Row label_row row_json",
@@ -34,7 +34,7 @@ __all__ = [
     "COLUMNS",
     "FORMATS",
     "Dictionary",
-    "LabelList",
+    "LabelledUnits",
     "LabelRecords",
     "Manifest",
     "ManifestInfo",

@@ -17,7 +17,7 @@ from autointerp.core.config import (
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus, check_corpus
-from autointerp.dictionary import LabelList
+from autointerp.dictionary import LabelledUnits
 from autointerp.jobs import LabelJob, run_labels
 from autointerp.llm import ChatModel
 from autointerp.pipeline import (
@@ -53,7 +53,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     collected: Path | str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
-) -> LabelList:
+) -> LabelledUnits:
     """Labels of a model's units in memory, in the order of the units, each with its records.
 
     Args:
@@ -126,7 +126,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     )
     store = MemoryUnitStore()
     report = run_labels(job, store, progress=progress, collected=summary)
-    return LabelList(report.labels, store, spec)
+    return LabelledUnits(report.labels, store, spec)
 
 
 def _config_of(corpus: TokenCorpus) -> CorpusConfig:

@@ -17,7 +17,7 @@ from tiny import tiny_corpus, tiny_subject
 import autointerp
 from autointerp.core.one_line import numbers, quoted
 from autointerp.core.scores import Score
-from autointerp.dictionary import LabelList, open_example
+from autointerp.dictionary import LabelledUnits, open_example
 from autointerp.store.labels import MemoryUnitStore
 
 LINE = 160
@@ -109,7 +109,7 @@ def public_values(folder: Path) -> Iterator[Any]:
     yield autointerp.OpenAICompatible("http://localhost:9/v1", "judge")
     yield from (autointerp.Client("http://localhost:9"), autointerp.ScriptedModel(lambda _: ""))
     yield from (make_job(), make_sets(), autointerp.CollectConfig(top_k=7))
-    yield from (LabelList((make_label(),), MemoryUnitStore(), make_job()), make_label())
+    yield from (LabelledUnits((make_label(),), MemoryUnitStore(), make_job()), make_label())
     example = open_example()
     yield from (example, example.manifest, *example)
     yield from (label.read_records() for label in example)
@@ -156,5 +156,5 @@ def test_every_public_value_and_what_is_in_it_is_printed_on_one_line(tmp_path: P
 def test_values_of_notebooks_have_html(tmp_path: Path) -> None:
     shown = [value for value in public_values(tmp_path) if hasattr(value, "_repr_html_")]
     pages = {type(value).__name__: value._repr_html_() for value in shown}
-    assert {"Label", "LabelList", "Dictionary", "SubjectModel", "Summary"} <= pages.keys()
+    assert {"Label", "LabelledUnits", "Dictionary", "SubjectModel", "Summary"} <= pages.keys()
     assert all(page.startswith("<div>") and "<script" not in page for page in pages.values())

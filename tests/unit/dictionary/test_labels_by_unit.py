@@ -13,7 +13,7 @@ from memory_store import MemoryLabelStore
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.dictionary import Dictionary, LabelList, ManifestInfo, open_dictionary
+from autointerp.dictionary import Dictionary, LabelledUnits, ManifestInfo, open_dictionary
 from autointerp.dictionary.table_reading import polars_frame
 from autointerp.dictionary.write import write_dictionary
 from autointerp.store.labels import MemoryUnitStore
@@ -23,17 +23,17 @@ DEAD = make_unit(7, hook="blocks.12.mlp.hook_post")
 
 
 @pytest.fixture
-def labels() -> LabelList:
+def labels() -> LabelledUnits:
     store = MemoryUnitStore()
     made = make_label(), make_label(DEAD, status=LabelStatus.DEAD)
     for label in made:
         store.put_label(label)
     store.put_sets(make_sets())
-    return LabelList(made, store, make_job())
+    return LabelledUnits(made, store, make_job())
 
 
 @pytest.fixture
-def dictionary(labels: LabelList, tmp_path: Path) -> Dictionary:
+def dictionary(labels: LabelledUnits, tmp_path: Path) -> Dictionary:
     return labels.save(tmp_path / "saved")
 
 
@@ -55,7 +55,7 @@ def test_a_label_has_its_exemplars_and_what_it_was_scored_on(dictionary: Diction
     assert dictionary["12:7"].exemplars == dictionary["12:7"].held_out == ()
 
 
-def test_a_label_with_records_is_equal_to_the_label(labels: LabelList) -> None:
+def test_a_label_with_records_is_equal_to_the_label(labels: LabelledUnits) -> None:
     assert labels[0] == make_label()
     assert make_label() == labels[0]
     assert labels[0] != labels[1]
@@ -64,7 +64,7 @@ def test_a_label_with_records_is_equal_to_the_label(labels: LabelList) -> None:
 
 
 def test_a_saved_list_is_the_dictionary_of_its_labels(
-    labels: LabelList, dictionary: Dictionary
+    labels: LabelledUnits, dictionary: Dictionary
 ) -> None:
     assert list(dictionary) == labels
     assert dictionary.job == labels.job
@@ -73,12 +73,14 @@ def test_a_saved_list_is_the_dictionary_of_its_labels(
     assert labels.to_pandas().equals(dictionary.to_pandas())
 
 
-def test_a_folder_that_holds_something_is_not_saved_to(labels: LabelList, tmp_path: Path) -> None:
+def test_a_folder_that_holds_something_is_not_saved_to(
+    labels: LabelledUnits, tmp_path: Path
+) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(InputError, match="holds something already; save to a new folder"):
         labels.save(tmp_path)
     with pytest.raises(InputError, match="there are no labels to save"):
-        LabelList((), MemoryUnitStore(), make_job()).save(tmp_path / "new")
+        LabelledUnits((), MemoryUnitStore(), make_job()).save(tmp_path / "new")
 
 
 def test_of_two_sides_one_is_named_by_its_sign(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_a_label_whose_records_nobody_kept_has_none() -> None:
 
 
 def test_a_library_that_is_not_installed_is_told_in_a_sentence(
-    labels: LabelList, dictionary: Dictionary, monkeypatch: pytest.MonkeyPatch
+    labels: LabelledUnits, dictionary: Dictionary, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for library in ("pandas", "polars"):
         monkeypatch.setitem(sys.modules, library, None)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class LabelList(list[RecordedLabel]):
+class LabelledUnits(list[RecordedLabel]):
     """Labels of a job, each with its records; a list that can be saved as a dictionary."""
 
     def __init__(self, labels: Iterable[Label], store: UnitStore, job: JobSpec) -> None:
@@ -37,7 +37,7 @@ class LabelList(list[RecordedLabel]):
         self.job = job
 
     def __repr__(self) -> str:
-        return f"LabelList({self.job.subject}, {self.job.units}, {len(self):,} labels)"
+        return f"LabelledUnits({self.job.subject}, {self.job.units}, {len(self):,} labels)"
 
     def _repr_html_(self) -> str:
         return labels_html(self)
