@@ -171,7 +171,7 @@ def _units(source: LabelRows) -> Iterator[UnitLines]:
     # Asked for after the labels were listed: sets are put before their label.
     records = partial(_records, source, source.store.sides_with_sets())
     for labels in chain((first,), units):
-        yield unit_lines(labels, records, corpus=labels[0].corpus)
+        yield unit_lines(labels, records)
 
 
 def _records(

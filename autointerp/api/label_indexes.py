@@ -44,10 +44,17 @@ class LabelIndexes:
             raise Problem(404, "model_unknown", "there are no labels of a model of that name")
         return self._stores.of(model)
 
-    def has_kept(self, model: str) -> bool:
-        """Whether labels of a model are kept beside newer ones, as far as is known."""
-        index = self._indexes.get(model)
-        return index is not None and index.has_kept
+    def may_have_kept(self, model: str) -> bool:
+        """Whether labels of a model may be kept beside newer ones, by what was read a moment ago.
+
+        For the event loop: what is older is read anew, but not waited for.
+        """
+        index, read_at = self._indexes.get(model), self._read_at.get(model)
+        if index is None or read_at is None:
+            return True
+        if time.monotonic() - read_at > self._refresh_s:
+            self._begin_refresh(model, index)
+        return index.has_kept
 
     def is_near(self, model: str) -> bool:
         """Whether reading a label of a model asks nothing but this machine."""
@@ -95,12 +102,7 @@ class LabelIndexes:
         age = time.monotonic() - self._read_at.get(model, -math.inf)
         if age <= self._refresh_s:
             return index
-        key = (model, asyncio.get_running_loop())
-        task = self._reading.get(key)
-        if task is None:
-            task = asyncio.create_task(self._refresh(model, index))
-            self._reading[key] = task
-            task.add_done_callback(partial(self._refreshed, key))
+        task = self._begin_refresh(model, index)
         if age > _STALE * self._refresh_s:
             await asyncio.shield(task)
         return index
@@ -113,6 +115,16 @@ class LabelIndexes:
         except AutointerpError as error:
             # Requests will fail in the same way.
             _LOGGER.warning("labels could not be read at the start: %s", error)
+
+    def _begin_refresh(self, model: str, index: LabelIndex) -> asyncio.Task[None]:
+        """The one task that reads what is new."""
+        key = (model, asyncio.get_running_loop())
+        task = self._reading.get(key)
+        if task is None:
+            task = asyncio.create_task(self._refresh(model, index))
+            self._reading[key] = task
+            task.add_done_callback(partial(self._refreshed, key))
+        return task
 
     async def _refresh(self, model: str, index: LabelIndex) -> None:
         began = time.monotonic()

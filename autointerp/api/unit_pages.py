@@ -80,12 +80,14 @@ class UnitPageReader:
     indexes: LabelIndexes
     pages: UnitPages
     model: str
+    has_kept: bool
+    """Whether labels of the model may be kept beside newer ones."""
 
     def __call__(self, units: Sequence[UnitId]) -> list[Callable[..., TaggedBody]]:
         """What gives the page of each of them: `UnitPages.page`, which takes ``trials``."""
         store = self.indexes.store(self.model)
         result = zip(units, store.sides_of(units), strict=True)
-        page = partial(self.pages.page, store, has_kept=self.indexes.has_kept(self.model))
+        page = partial(self.pages.page, store, has_kept=self.has_kept)
         return [partial(page, unit, sides) for unit, sides in result]
 
 
@@ -103,7 +105,7 @@ class UnitPages:
     ) -> TaggedBody:
         """Everything about a unit, as the JSON of a `UnitPage`.
 
-        `has_kept` is whether the store keeps labels beside newer ones, which are named then.
+        `has_kept` is whether the store may keep labels beside newer ones, which are named then.
 
         Raises:
             Problem: 404 where it has none.

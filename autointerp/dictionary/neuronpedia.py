@@ -70,13 +70,12 @@ def write_neuronpedia(
     """Fills an empty folder with ``features|activations|explanations/batch-N.jsonl.gz``."""
     for kind in KINDS:
         (folder / kind).mkdir()
-    corpus = dictionary.manifest.corpus
 
     def records(unit: UnitId, side: Side) -> LabelRecords | None:
         return if_readable(partial(dictionary.records, unit, side), on_unreadable)
 
     units = (
-        unit_lines(labels, records, corpus=corpus)
+        unit_lines(labels, records)
         for labels in by_unit(label.summary for label in dictionary.labels(on_unreadable))
     )
     for name, data in neuronpedia_files(units):
@@ -100,15 +99,13 @@ def neuronpedia_files(units: Iterable[UnitLines]) -> Iterator[tuple[str, bytes]]
         yield from waiting.flush()
 
 
-def unit_lines(
-    labels: tuple[LabelSummary, ...], records_of: RecordsOf, *, corpus: str
-) -> UnitLines:
+def unit_lines(labels: tuple[LabelSummary, ...], records_of: RecordsOf) -> UnitLines:
     """The lines of one unit, whose sides have at least one label."""
     result = [(label, records_of(label.unit, label.side)) for label in labels]
     pairs = [(label, records) for label, records in result if records is not None]
     return UnitLines(
         features=(_feature(labels[0]),),
-        activations=tuple(_activations(pairs, corpus)),
+        activations=tuple(_activations(pairs)),
         explanations=tuple(
             _explanation(label, place)
             for label in labels
@@ -219,8 +216,8 @@ def _bin_middles(stats: NeuronStats) -> list[float]:
     return [low / 2 + high / 2 for low, high in zip(edges, edges[1:], strict=False)]
 
 
-def _activations(pairs: Sequence[tuple[LabelSummary, LabelRecords]], corpus: str) -> Iterator[Line]:
-    seen: set[int] = set()
+def _activations(pairs: Sequence[tuple[LabelSummary, LabelRecords]]) -> Iterator[Line]:
+    seen: set[tuple[str, int]] = set()
     for label, records in pairs:
         strata = {stratum.name: stratum for stratum in records.strata}
         n_windows = sum(stratum.n_windows for stratum in records.strata)
@@ -228,13 +225,15 @@ def _activations(pairs: Sequence[tuple[LabelSummary, LabelRecords]], corpus: str
             ("held_out", record, strata.get(record.stratum)) for record in records.held_out
         ]
         for split, record, stratum in sorted(dealt, key=lambda d: -d[1].peak(label.side)):
-            if record.window not in seen:
-                seen.add(record.window)
+            # Windows of other corpora have the same numbers.
+            if (label.corpus, record.window) not in seen:
+                seen.add((label.corpus, record.window))
+                other = [label.corpus] if label.corpus != pairs[0][0].corpus else []
                 yield {
-                    "id": _id("activation", label.unit, record.window),
+                    "id": _id("activation", label.unit, record.window, *other),
                     **_key(label.unit),
                     "creatorId": None,
-                    "dataSource": corpus,
+                    "dataSource": label.corpus,
                     **_values(record),
                     **_bin(stratum, n_windows),
                     "polarity": label.side.value,

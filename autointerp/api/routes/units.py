@@ -89,15 +89,12 @@ async def _read(state: AppState, unit: UnitId, trials: bool) -> TaggedBody:
     model, pages = unit.subject, state.unit_pages
     if state.indexes.is_near(model):
         store = state.indexes.store(model)
-        near = partial(
-            pages.page,
-            *(store, unit, partial(store.get_sides, unit)),
-            trials=trials,
-            has_kept=state.indexes.has_kept(model),
-        )
+        page = partial(pages.page, trials=trials, has_kept=True)
+        near = partial(page, store, unit, partial(store.get_sides, unit))
         return await state.batched_reads.run(near, near=True)
-    page = await state.combined_reads.read(UnitPageReader(state.indexes, pages, model), unit)
-    make = partial(page, trials=trials)
+    # Each page of a remote store is read anew: without labels to name, one question less.
+    reader = UnitPageReader(state.indexes, pages, model, state.indexes.may_have_kept(model))
+    make = partial(await state.combined_reads.read(reader, unit), trials=trials)
     return await state.batched_reads.run(make, near=state.indexes.are_sets_near(model))
 
 
@@ -153,7 +150,6 @@ def get_feature(
     lines = unit_lines(
         tuple(label.summary for label in labels),
         lambda _unit, side: records_of(store, by_side[side], unreadable.append),
-        corpus=labels[0].provenance.corpus,
     )
     row = {
         **lines.features[0],

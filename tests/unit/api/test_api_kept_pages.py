@@ -137,7 +137,7 @@ def test_kept_pages_take_no_more_than_they_may(tmp_path: Path) -> None:
 
     def page(pages: UnitPages, unit: UnitId, **changes: Any) -> bytes:
         sides = partial(store.get_sides, unit)
-        return pages.page(store, unit, sides, **{"trials": False, **changes}).data
+        return pages.page(store, unit, sides, **{"trials": False, "has_kept": True, **changes}).data
 
     size = len(page(UnitPages(), units[0]))
     pages, store.n_reads = UnitPages(most_bytes=5 * size + size // 2), 0

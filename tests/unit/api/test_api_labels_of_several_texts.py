@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_service import HEADERS
+from api_service import HEADERS, Service, put_labels
+from factories import make_label, make_sets
 from starlette.testclient import TestClient
 from two_texts import service_of_two_texts
+
+from autointerp.core.ids import Side
 
 LABELS = "/v1/models/tiny/labels"
 PAGE = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131"
@@ -17,10 +20,13 @@ DICTIONARY = "/v1/models/tiny/dictionary"
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[TestClient]:
-    with TestClient(
-        service_of_two_texts(tmp_path).app, headers=HEADERS, client=("127.0.0.1", 5)
-    ) as client:
+def service(tmp_path: Path) -> Service:
+    return service_of_two_texts(tmp_path)
+
+
+@pytest.fixture
+def client(service: Service) -> Iterator[TestClient]:
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         yield client
 
 
@@ -69,6 +75,17 @@ def test_a_text_without_a_label_is_told_with_those_that_there_are(client: TestCl
     assert (answer.status_code, answer.json()["code"]) == (404, "label_unknown")
     for origin in ("corpus=python explainer=senses", "corpus=wiki explainer=token_activation"):
         assert origin in answer.json()["detail"]
+
+
+def test_neuronpedia_s_row_says_the_text_of_each_side(service: Service, client: TestClient) -> None:
+    label = make_label(side=Side.NEGATIVE)
+    service.stores.of("tiny").put_sets(make_sets(side=Side.NEGATIVE), label.origin)
+    put_labels(service.stores, [label])
+    rows = client.get("/api/feature/tiny/5/131").json()["activations"]
+    assert {(row["polarity"], row["dataSource"]) for row in rows} == {
+        ("positive", "python"),
+        ("negative", "wiki"),
+    }
 
 
 def test_a_table_is_of_the_newest_or_of_one_text(client: TestClient) -> None:

@@ -30,8 +30,8 @@ def test_show_says_which_other_labels_there_are_and_shows_them(
         )
         assert ended.code == 0, ended.err
         assert [json.loads(row)["index"] for row in file.read_text().splitlines()] == [131]
-        client = Client(url)
-        label = client.label("tiny", 5, 131, corpus="wiki")
+        with Client(url) as client:
+            label = client.label("tiny", 5, 131, corpus="wiki")
         assert (label.origin.corpus, label.unit) == ("wiki", make_unit())
 
 

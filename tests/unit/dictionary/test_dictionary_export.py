@@ -171,7 +171,7 @@ def test_neuronpedia_has_what_was_scored_where_nothing_describes_the_unit() -> N
     label = make_sense_label(
         explanation=None, preferred=None, status=LabelStatus.FAILED, reason="r"
     )
-    lines = unit_lines((label.summary,), lambda *_: None, corpus="wiki").explanations
+    lines = unit_lines((label.summary,), lambda *_: None).explanations
     assert [(line["typeName"], line["chosen"]) for line in lines] == [
         ("senses", False),
         ("token_lookup", False),
@@ -195,14 +195,14 @@ def test_neuronpedia_features_have_the_tokens_of_activation_above_zero(
         suppressed=(" tax",),
         suppressed_values=(-0.5,),
     )
-    [line] = unit_lines((label.summary,), lambda *_: None, corpus="wiki").features
+    [line] = unit_lines((label.summary,), lambda *_: None).features
     assert (line["pos_str"], line["pos_values"]) == up
     assert (line["neg_str"], line["neg_values"]) == down
 
 
 def test_neuronpedia_features_of_labels_without_values_have_no_tokens() -> None:
     label = replace(make_label(), promoted=(" sea",), suppressed=(" tax",))
-    [line] = unit_lines((label.summary,), lambda *_: None, corpus="wiki").features
+    [line] = unit_lines((label.summary,), lambda *_: None).features
     assert [line[f"{way}_{of}"] for way in ("pos", "neg") for of in ("str", "values")] == [[]] * 4
 
 
@@ -256,7 +256,7 @@ def test_neuronpedia_batches_hold_1024_lines(tmp_path: Path) -> None:
 def test_neuronpedia_lines_are_json_whatever_a_text_holds() -> None:
     texts = ["a\ud800b", "NaN of Infinity", 'é "日本" \x00\u2028', "-Infinity,NaN"]
     labels = [make_label(make_unit(n), text=text).summary for n, text in enumerate(texts)]
-    units = [unit_lines((label,), lambda *_: None, corpus="wiki") for label in labels]
+    units = [unit_lines((label,), lambda *_: None) for label in labels]
     files = {name: gzip.decompress(data) for name, data in neuronpedia_files(units)}
     rows = [json.loads(line) for line in files["explanations/batch-0.jsonl.gz"].split(b"\n")[:-1]]
     assert [row["description"] for row in rows] == ["a\ufffdb", *texts[1:]]
@@ -267,7 +267,7 @@ def test_neuronpedia_lines_are_json_whatever_a_text_holds() -> None:
 def test_a_number_that_is_not_finite_never_gets_into_the_tree(number: float) -> None:
     label = make_label(stats=replace(make_stats(), density=number)).summary
     with pytest.raises(ValueError, match="not JSON compliant"):
-        list(neuronpedia_files([unit_lines((label,), lambda *_: None, corpus="wiki")]))
+        list(neuronpedia_files([unit_lines((label,), lambda *_: None)]))
 
 
 def two_hooks_of_a_layer(tmp_path: Path) -> Dictionary:
