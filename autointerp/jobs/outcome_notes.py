@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable
+from statistics import median
 
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import LabelStatus
@@ -12,12 +14,21 @@ from autointerp.jobs.run_totals import LabelOutcome
 from autointerp.jobs.unit_inputs import NEVER_ACTIVE
 from autointerp.subjects import SparseEncoder, SubjectModel
 
+_FEWEST = 5
+"""Units from which on something can be said of the model."""
+_DENSE = 0.1
+_LOW = 0.1
+"""Rules reached 0.22 in the median of SmolLM2's neurons and 0.05 with random weights
+(benchmarks/README.md)."""
+_LONGEST = 60
+
 
 def outcome_notes(
     outcomes: Iterable[LabelOutcome], job: JobSpec, subject: SubjectModel
 ) -> tuple[str, ...]:
     """Sentences for a person; none where nothing stands out."""
-    return _all_dead(list(outcomes), job, subject)
+    found = list(outcomes)
+    return (*_all_dead(found, job, subject), *_like_random_weights(found, job, subject))
 
 
 def _all_dead(outcomes: list[LabelOutcome], job: JobSpec, subject: SubjectModel) -> tuple[str, ...]:
@@ -41,4 +52,24 @@ def _all_dead(outcomes: list[LabelOutcome], job: JobSpec, subject: SubjectModel)
         f"{latents} asked for of {names} {verb} dead: its normalisation, BOS or hook point is "
         "likely not what it was trained with; "
         f"`autointerp inspect {files[0].source} --subject {job.subject}` tells what that was",
+    )
+
+
+def _like_random_weights(
+    outcomes: list[LabelOutcome], job: JobSpec, subject: SubjectModel
+) -> tuple[str, ...]:
+    """One sentence where all units of the model are dense and hardly any can be predicted."""
+    own = [o for o in outcomes if o.unit.hook not in subject.encoders and o.score is not None]
+    if len(own) < _FEWEST or min(outcome.density for outcome in own) <= _DENSE:
+        return ()
+    middle = median(outcome.score or 0.0 for outcome in own)
+    if middle >= _LOW:
+        return ()
+    units = f" --units {shlex.quote(job.units)}" if len(job.units) <= _LONGEST else ""
+    return (
+        f"all {len(own):,} units of {subject.name} are dense (active at more than {_DENSE:.0%} of "
+        f"the tokens), and their median score, {middle:.2f}, is one of a model with random "
+        "weights: is it trained, and is the tokenizer its own? "
+        f"`autointerp sanity {shlex.quote(job.subject)}{units}` scores the same units with random "
+        "weights beside",
     )

@@ -45,6 +45,8 @@ class LabelOutcome(NamedTuple):
     """Whether no LLM was asked about an active unit, or could not be had."""
     failure: str | None
     """Why an LLM's label could not be had in place of one by rules."""
+    density: float = 0.0
+    """Share of the tokens at which the side is active."""
 
     @classmethod
     def of(cls, label: Label) -> LabelOutcome:
@@ -52,7 +54,16 @@ class LabelOutcome(NamedTuple):
         by_rules = is_by_rules_alone(label)
         failure = label.failures[0] if by_rules and label.failures else None
         score = label.headline.value
-        return cls(label.unit, label.side, label.status, score, label.reason, by_rules, failure)
+        return cls(
+            label.unit,
+            label.side,
+            label.status,
+            score,
+            label.reason,
+            by_rules,
+            failure,
+            label.stats.density,
+        )
 
 
 class RunStore(MendingStore):
@@ -143,7 +154,7 @@ class RunTotals:
         n_by_status = Counter[LabelStatus]()
         statuses: dict[str, list[tuple[LabelStatus, float | None]]] = {}
         failed, best, greatest, n_by_rules = [], None, -float("inf"), 0
-        for unit, side, status, score, reason, by_rules, failure in outcomes:
+        for unit, side, status, score, reason, by_rules, failure, _ in outcomes:
             n_by_rules += by_rules
             n_by_status[status] += 1
             statuses.setdefault(unit.hook, []).append((status, score))
