@@ -1,5 +1,6 @@
 """Subject models: loading, wrapping, hook points, and which units are meant."""
 
+import autointerp.subjects.bars  # noqa: F401 - before what imports it
 from autointerp.subjects.directions import Directions, load_directions, random_directions
 from autointerp.subjects.encoders import Encoder
 from autointerp.subjects.gguf import gguf_tokenizer
