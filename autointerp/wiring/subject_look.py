@@ -24,6 +24,7 @@ from autointerp.subjects.subject_loading import tl_folder_of
 from autointerp.subjects.tokenizer import HfTokenizer
 from autointerp.subjects.tokenizer_files import load_tokenizer
 from autointerp.subjects.unloaded import UnloadedSubject, unloaded_subject
+from autointerp.wiring.inspections import none_of_the_three
 from autointerp.wiring.job_plans import planned_work
 
 _CONFIG = "config.json"
@@ -106,6 +107,8 @@ def look_at_subject(
     if made is None and native:
         made = loaded = _loaded(name, settings)
     hooks = () if made is None else _kinds_of(made)
+    if shape is None and made is None and stored is None:
+        raise none_of_the_three(name, unknown or "it is not known")
     n_weights = None if made is None else sum(p.numel() for p in made.bridge.parameters())
     if stored is not None and stored.n_weights is not None and loaded is None:
         n_weights = stored.n_weights

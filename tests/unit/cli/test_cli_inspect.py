@@ -144,6 +144,17 @@ def test_a_model_in_transformer_lens_own_layout_has_what_it_has_when_loaded(
     }
 
 
+@pytest.mark.parametrize("config", ["[1]", '{"a": 1}', "{"])
+def test_a_config_json_of_something_else_is_no_subject(
+    cli: Cli, tmp_path: Path, config: str
+) -> None:
+    (tmp_path / "config.json").write_text(config)
+    ended = cli("inspect", str(tmp_path))
+    assert (ended.code, ended.out) == (2, "")
+    assert "cannot be inspected: " in ended.err
+    assert "name a subject model" in ended.err
+
+
 @pytest.mark.parametrize(
     ("name", "said"),
     [
