@@ -16,6 +16,7 @@ from autointerp.core.explanations import (
     LabelStatus,
     Provenance,
 )
+from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.records import ExplainSet
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.dictionary.neuron_record_import.record_file import RecordFile
@@ -64,16 +65,19 @@ class ScoredFile:
 
 
 async def explain_records(
-    files: Sequence[RecordFile], job: JobSpec, tools: Tools
+    files: Sequence[RecordFile], job: JobSpec, tools: Tools, progress: Progress | None = None
 ) -> tuple[ExplainedFile, ...]:
     """Candidate explanations for the unit of each file, in the order of the files."""
+    told = _started(progress, "explain", len(files))
 
     async def explain(file: RecordFile) -> ExplainedFile:
         inputs = _case_of(file, job)
         if job.select.diverse:
             explain = diverse_first(inputs.sets.explain, job.select, job.explain.n_exemplars)
             inputs = replace(inputs, sets=replace(inputs.sets, explain=explain))
-        return ExplainedFile(file, await select_explanation(inputs, tools))
+        selection = await select_explanation(inputs, tools)
+        told.advance("explain", 1)
+        return ExplainedFile(file, selection)
 
     done = await for_each(range(len(files)), lambda i: explain(files[i]), at_once=_AT_ONCE)
     return tuple(done.values())
@@ -102,8 +106,10 @@ async def score_records(
     job: JobSpec,
     tools: Tools,
     model: ChatModel | None,
+    progress: Progress | None = None,
 ) -> tuple[ScoredFile, ...]:
     """The scores of each explanation; other files' explanations give each its chance level."""
+    told = _started(progress, "score", len(pairs))
 
     async def score(number: int) -> ScoredFile:
         file, explanation = pairs[number]
@@ -133,10 +139,18 @@ async def score_records(
                 for r in label.results
             )
             label = replace(label, results=tuple(results))
+        told.advance("score", 1)
         return ScoredFile(file, without_population(label, file.no_population))
 
     done = await for_each(range(len(pairs)), score, at_once=_AT_ONCE)
     return tuple(done.values())
+
+
+def _started(progress: Progress | None, stage: str, n_files: int) -> Progress:
+    """What is told how many files are done, where there are several."""
+    told = progress if progress is not None and n_files > 1 else SilentProgress()
+    told.start(stage, n_files, "files")
+    return told
 
 
 async def _judged_alone(

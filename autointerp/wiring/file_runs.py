@@ -85,7 +85,7 @@ def explain_files(
     model = open_llm(job, settings, progress=progress) if needed else None
     answers = LlmAnswers()
     results = _results(
-        lambda: explain_records(files, job, _tools(job, model, settings)), model, refused
+        lambda: explain_records(files, job, _tools(job, model, settings), progress), model, refused
     )
     for explained in results.done:
         answers.add_selection(explained.selection)
@@ -143,7 +143,9 @@ def score_files(
     model = open_llm(job, settings, progress=progress) if needed else None
     answers = LlmAnswers()
     results = _results(
-        lambda: score_records(pairs, job, _tools(job, model, settings), model), model, refused
+        lambda: score_records(pairs, job, _tools(job, model, settings), model, progress),
+        model,
+        refused,
     )
     for one in results.done:
         answers.add_results(one.label.results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ from autointerp.core.progress import Progress
 
 _WIDE = 72
 _EVERY_S = 30.0
+_BETWEEN_STEPS_S = 2.0
 _MINUTES_FROM_S = 90.0
 
 
@@ -66,6 +68,10 @@ class _Stage:
     total: int
     unit: str
     began: float
+    inside: bool = False
+    """Whether it is a part of another, which is told instead."""
+    told: int = 0
+    """Tenths that were done when it was last told."""
     done: int = 0
     place: str = ""
     first: tuple[float, int] | None = None
@@ -74,6 +80,10 @@ class _Stage:
     @property
     def is_open(self) -> bool:
         return self.done < self.total
+
+    @property
+    def tenths(self) -> int:
+        return 10 * self.done // max(1, self.total)
 
     def advance(self, amount: int, now: float) -> None:
         self.done += amount
@@ -91,12 +101,12 @@ class _Stage:
 
 
 class LineProgress(Progress):
-    """A line when a stage starts and now and then while it lasts: bars would fill a log."""
+    """A line when a stage starts, and every 30 s or tenth of it: bars would fill a log."""
 
     def __init__(self, console: Console, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._console, self._clock = console, clock
         self._stages: dict[str, _Stage] = {}
-        self._next = 0.0
+        self._last = -math.inf
 
     @override
     def start(self, stage: str, total: int, unit: str) -> None:
@@ -104,7 +114,7 @@ class LineProgress(Progress):
         inside = any(one.is_open for name, one in self._stages.items() if name != stage)
         if total and not (inside and stage in self._stages):
             self._line(f"{stage}: {total:,} {unit}")
-        self._stages[stage] = _Stage(total, unit, self._clock())
+        self._stages[stage] = _Stage(total, unit, self._clock(), inside)
 
     @override
     def advance(self, stage: str, amount: int) -> None:
@@ -112,7 +122,10 @@ class LineProgress(Progress):
         if known is None:
             return
         known.advance(amount, now)
-        if known.is_open and known.done and now >= max(self._next, known.began + _EVERY_S):
+        is_long = now >= max(self._last, known.began) + _EVERY_S
+        is_step = known.tenths > known.told and now >= self._last + _BETWEEN_STEPS_S
+        if known.is_open and known.done and (is_long or (is_step and not known.inside)):
+            known.told = known.tenths
             self._line(known.text(stage, now))
 
     @override
@@ -125,7 +138,7 @@ class LineProgress(Progress):
         self._line(message)
 
     def _line(self, message: str) -> None:
-        self._next = self._clock() + _EVERY_S
+        self._last = self._clock()
         self._console.print(Text(told(message)), soft_wrap=True)
 
 

@@ -71,6 +71,20 @@ def test_a_log_says_where_a_long_stage_is_and_how_long_it_will_take() -> None:
     ]
 
 
+def test_a_log_gets_a_line_for_each_tenth_but_none_for_those_of_parts() -> None:
+    output, now = io.StringIO(), [0.0]
+    progress = LineProgress(Console(file=output, width=20), clock=lambda: now[0])
+    progress.start("label", 20, "units")
+    for step in range(1, 21):
+        now[0] = 3.0 * step
+        progress.start("contexts", 10, "windows")
+        progress.advance("contexts", 5)
+        progress.advance("label", 1)
+    lines = [line for line in output.getvalue().splitlines() if " of " in line]
+    assert [line.split(" of")[0] for line in lines] == [f"label: {n}" for n in range(2, 20, 2)]
+    assert lines[1] == "label: 4 of 20 units, about 48 s left"
+
+
 def test_what_came_before_a_stage_s_first_part_does_not_count_for_the_time_left() -> None:
     output, now = io.StringIO(), [0.0]
     progress = LineProgress(Console(file=output, width=20), clock=lambda: now[0])
