@@ -13,8 +13,9 @@ from autointerp.llm.options import ClientOptions, Failure
 
 _SLOW = 3
 """Times that a call may give no answer in time while others are answered."""
-_AFTER_A_LOOK = 4
-"""Times that a call may meet a rate limit once something tiny was answered, and nothing else."""
+_AFTER_A_LOOK, _MOST_LOOKS = 4, 4
+"""Times that a call may meet a rate limit once something tiny was answered, and nothing else; the
+tiny one may have taken the room."""
 
 
 @dataclass(slots=True)
@@ -44,7 +45,8 @@ class CallAttempts:
     """Questions that had been answered at its last failure."""
     _n_in_vain: int = 0
     """Failures since another question was answered."""
-    _is_looked: bool = False
+    _n_looks: int = 0
+    """Times since then that something tiny was asked before it failed."""
     _n_of_forms: int = 0
     _looked_into: set[str] = field(default_factory=set)
 
@@ -61,9 +63,11 @@ class CallAttempts:
         n_now = state.check.n_answered
         is_first = self.n == 0
         self.n_answered = n_now if is_first else self.n_answered
-        self._n_in_vain = 1 if is_first or n_now > self._n_seen else self._n_in_vain + 1
-        if held and failure.is_limit and not self._is_looked:
-            self._is_looked = True
+        self._n_in_vain += 1
+        if is_first or n_now > self._n_seen:
+            self._n_in_vain, self._n_looks = 1, 0
+        if held and failure.is_limit and self._n_looks < _MOST_LOOKS:
+            self._n_looks += 1
             self._ask_on()
         asked_s = failure.asked_s(is_again=self.last is not None and self.last.is_limit)
         is_early = self.options.cuts(asked_s, self._n_early)
@@ -123,6 +127,6 @@ class CallAttempts:
             return True
         if last.is_limit:
             n = self.n_failed if self.may_be_form else self._n_in_vain
-            return n < most or (state.check.doubt is not None and not self._is_looked)
+            return n < most or (state.check.doubt is not None and self._n_looks < _MOST_LOOKS)
         slow = last.failure is Failure.TIMEOUT and self.others_answered(state)
         return self.n_failed < (min(_SLOW, most) if slow else most)

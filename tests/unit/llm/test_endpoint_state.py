@@ -123,7 +123,7 @@ def test_too_many_requests_open_no_circuit(endpoint: FakeEndpoint, world: Clockw
     async def busy() -> None:
         await model.reply(HELLO)
         endpoint.faults.extend([status(429)] * 100)
-        with pytest.raises(UpstreamError, match="answered 429, 6 times"):
+        with pytest.raises(UpstreamError, match=r"answered 429, \d+ times"):
             await model.reply(HELLO)
         endpoint.faults.clear()
         assert (await model.reply(HELLO)).text == "3, 0"
