@@ -89,7 +89,8 @@ class WindowTokens:
         )
 
     def _cell(self, run: range, values: Sequence[float], at: int, peak: float) -> Cell:
-        value = max(values[run.start : run.stop])
+        # Nearly every run is one token.
+        value = values[run.start] if len(run) == 1 else max(values[run.start : run.stop])
         fraction = min(1.0, max(0.0, value) / peak) if peak > 0 else 0.0
         text = shown_text(join_tokens(self.tokens[run.start : run.stop]))
         return Cell(text, round(MAX_LEVEL * fraction), at in run)
@@ -103,7 +104,7 @@ def shown_text(text: str) -> str:
     """What stands for a token on a page: nothing invisible, nothing that changes the direction."""
     if text and not text.strip(" "):
         return "·" * len(text)
-    return "".join(map(_visible, text))
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def _visible(character: str) -> str:
