@@ -26,6 +26,7 @@ from autointerp.wiring.llms import open_client
 REQUIRED = (
     "celery",
     "fastapi",
+    "fastapi-swagger",
     "filelock",
     "fsspec",
     "h11",
@@ -33,6 +34,7 @@ REQUIRED = (
     "httpx",
     "httpx2",
     "jaxtyping",
+    "jinja2",
     "numba",
     "numpy",
     "openai",
