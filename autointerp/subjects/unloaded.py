@@ -30,6 +30,7 @@ from autointerp.subjects.gguf import converted_folder
 from autointerp.subjects.hook_points import Receiver, check_hook, read_hooks
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import NOT_RUN
+from autointerp.subjects.model_files import refuse_huge_texts
 from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, called, tl_folder_of
 from autointerp.subjects.tl_bridge import (
     adapted_classes,
@@ -98,6 +99,8 @@ def unloaded_subject(name: str, cache_dir: Path) -> UnloadedSubject | None:
     loaded.
     """
     try:
+        if (folder := Path(name).expanduser()).is_dir():
+            refuse_huge_texts(folder)
         with quiet_transformers(), torch.no_grad():
             made = _native(name) or _usual(name, cache_dir)
         if made is None:
