@@ -35,7 +35,7 @@ def refused_by(fault: Callable[[], Fault], endpoint: FakeEndpoint, labelling: La
     [
         (lambda: status(401, "no"), "does not accept the API key; set AUTOINTERP_LLM_API_KEY"),
         (lambda: status(404, "no"), "answered 404 for model 'fake'"),
-        (lambda: status(429, headers={"Retry-After": "60"}), "answered 429, 3 times: lower"),
+        (lambda: status(429, headers={"Retry-After": "0"}), "answered 429"),
         (lambda: status(500), "answered 500, 3 times: try again later"),
         (html, "is not JSON (beginning '<html><body>Bad gateway"),
         (lambda: html(502), "answered 502, 3 times"),

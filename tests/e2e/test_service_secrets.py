@@ -60,7 +60,8 @@ def use(server: str, texts: Path, llm: FakeEndpoint) -> str:
         stranger.jobs()
     with ai.Client(server, SERVER_KEY) as client:
         good = client.wait(client.submit("0:0-3", **job).id)
-        # As endpoints do that show what they were sent.
+        # As endpoints do that show what they were sent; the key is refused for all that is asked.
+        llm.disturbs_probes = True
         llm.disturb = lambda body, good: status(401, f"incorrect API key provided: {LLM_KEY}")
         bad = client.wait(client.submit("1:0-3", seed=1, **job).id)
         assert (good.state, bad.state) == (JobState.SUCCEEDED, JobState.FAILED)
