@@ -14,6 +14,7 @@ from autointerp.core.scores import Score
 ASSETS: Mapping[str, str] = {
     "style.css": "text/css",
     "page.js": "text/javascript",
+    "requests.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Files that pages need, with their media types."""

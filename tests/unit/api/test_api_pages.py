@@ -126,7 +126,12 @@ def page_of(service: Service) -> str:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("style.css", "text/css"), ("page.js", "text/javascript"), ("icon.svg", "image/svg+xml")],
+    [
+        ("style.css", "text/css"),
+        ("page.js", "text/javascript"),
+        ("requests.js", "text/javascript"),
+        ("icon.svg", "image/svg+xml"),
+    ],
 )
 def test_what_pages_need_is_there_and_nothing_else(
     client: TestClient, name: str, kind: str
