@@ -37,6 +37,7 @@ def children(pid: int) -> dict[str, int]:
         for name in ("valkey-server", "activations", "labels", "serve"):
             if name in command:
                 found.setdefault(name, int(number))
+                break  # "serve" stands in "valkey-server" too.
     return found
 
 
