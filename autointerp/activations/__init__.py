@@ -18,9 +18,9 @@ if TYPE_CHECKING:
         read_windows,
     )
     from autointerp.activations.collection import CollectPlan, collect
+    from autointerp.activations.collection_sizes import MemoryNeed
     from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
     from autointerp.activations.line_index import RecordedWindows
-    from autointerp.activations.memory_need import MemoryNeed
     from autointerp.activations.recorded_windows import (
         opened_recording,
         record_windows,
@@ -61,7 +61,7 @@ __getattr__ = lazy_names(
         "activation_reading": "Activations TextActivations UnitKey live_activations read_windows",
         "collection": "CollectPlan collect",
         "input_contexts": "read_contexts read_windows_and_contexts",
-        "memory_need": "MemoryNeed",
+        "collection_sizes": "MemoryNeed",
         "recorded_windows": "opened_recording record_windows recording_name remove_recording",
         "recording_parts": "Lines joined_lines read_part requests_of_part write_part",
         "sampling.negatives": (

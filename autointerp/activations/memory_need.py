@@ -2,107 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from autointerp.activations.kernels.hook_state import empty_state
-from autointerp.activations.token_table import TokenCounts, table_bytes
+from autointerp.activations.collection_sizes import BatchShape, MemoryNeed, collection_memory
+from autointerp.activations.token_table import TokenCounts
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
+from autointerp.core.sizes import size_text
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import HookUnits, SubjectModel
 from autointerp.subjects.gpus import Cuda
 
-_NOTHING = torch.device("meta")
-_LIVE = 4
-"""A gated MLP has its two projections and their product at once; collecting holds one copy."""
 _LARGEST_TABLES = 2 * 2**30
 USABLE = 0.9
 """Of the memory that is free: the allocator, the tokenizer and the corpus need some."""
-
-
-@dataclass(frozen=True, slots=True)
-class BatchShape:
-    """What decides the size of one batch's activations."""
-
-    n_pos: int
-    """Positions a window, BOS included."""
-    width: int
-    """Of the widest layer, in units."""
-    itemsize: int
-    """Bytes an activation."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryNeed:
-    """Bytes that a collection needs; they do not depend on the number of tokens."""
-
-    state: int
-    """All units on all splits."""
-    tables: int
-    """Token lookup tables."""
-    batch: int
-    """Activations of one batch."""
-    model: int
-    """Weights, which are loaded before a collection starts."""
-    n_units: int
-    batch_windows: int
-
-    @property
-    def total(self) -> int:
-        """All of it."""
-        return self.further + self.model
-
-    @property
-    def further(self) -> int:
-        """What comes on top of the loaded model."""
-        return self.state + self.tables + self.batch
-
-    def __str__(self) -> str:
-        parts = {
-            f"the state of {self.n_units:,} units": self.state,
-            "token tables": self.tables,
-            f"a batch of {self.batch_windows:,} windows": self.batch,
-            "the model": self.model,
-        }
-        shown = ", ".join(f"{_size(n)} for {name}" for name, n in parts.items() if n)
-        return f"{_size(self.total)}: {shown}"
-
-
-def collection_memory(
-    n_units: Mapping[str, int],
-    config: CollectConfig,
-    *,
-    n_shared: Mapping[Split, int],
-    batch: BatchShape,
-    n_types: int = 0,
-    n_once: int = 0,
-    model_bytes: int = 0,
-) -> MemoryNeed:
-    """What collecting will need, from the shapes of what it keeps.
-
-    Units are counted by hook point, shared windows by split; ``n_types`` are the distinct tokens
-    of the explain text, 0 where no token tables are kept, of which ``n_once`` occur once.
-    """
-    state = tables = 0
-    for n in n_units.values():
-        for split in Split:
-            parts = empty_state(n, config, _NOTHING, n_shared=n_shared[split]).tensors()
-            state += sum(tensor.nbytes for tensor in parts.values())
-        if n_types:
-            tables += table_bytes(n_types, n_once, n)
-    return MemoryNeed(
-        state=state,
-        tables=tables,
-        batch=config.batch_windows * batch.n_pos * batch.width * batch.itemsize * _LIVE,
-        model=model_bytes,
-        n_units=sum(n_units.values()),
-        batch_windows=config.batch_windows,
-    )
 
 
 def memory_need(
@@ -146,8 +64,8 @@ def refuse_what_cannot_fit(need: MemoryNeed, available: int | None) -> None:
     if room is None or need.further <= room:
         return
     raise InputError(
-        f"collecting needs {_size(need.further)} beside the loaded model ({need}), but "
-        f"only {_size(room)} is available; {_what_would_fit(need, room)}"
+        f"collecting needs {size_text(need.further)} beside the loaded model ({need}), but "
+        f"only {size_text(room)} is available; {_what_would_fit(need, room)}"
     )
 
 
@@ -222,10 +140,3 @@ def _room(group: Path, limit: str, usage: str, cache: str) -> int | None:
 
 def _lines(path: Path) -> list[str]:
     return path.read_text().split("\n")[:-1] if path.is_file() else []
-
-
-def _size(n: int) -> str:
-    for unit, scale in (("GiB", 2**30), ("MiB", 2**20)):
-        if n >= scale:
-            return f"{n / scale:.1f} {unit}"
-    return f"{n / 2**10:.1f} KiB"

@@ -242,8 +242,3 @@ def empty_table(types: TokenCounts, n_units: int, device: torch.device) -> Token
         sums=zeros_in_own_pages(sums, torch.int64, device),
         single=zeros_in_own_pages((n_once, n_units), torch.float32, device),
     )
-
-
-def table_bytes(n_types: int, n_once: int, n_units: int) -> int:
-    """Bytes of an `empty_table` in memory."""
-    return 17 * n_types + n_units * (16 * (n_types - n_once) + 4 * n_once)

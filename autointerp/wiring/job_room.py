@@ -23,8 +23,9 @@ from autointerp.orchestration.job_estimate import (
     PlannedWork,
     estimate_work,
 )
+from autointerp.orchestration.job_outlook import planned_work
 from autointerp.orchestration.machine_costs import XEON
-from autointerp.wiring.job_plans import planned_work, subject_shape
+from autointerp.wiring.job_plans import subject_shape
 
 _LEAST_TOKENS = 2_048
 _MOST_NAMED = 3

@@ -15,6 +15,7 @@ from autointerp.core.one_line import numbers
 from autointerp.core.text import TextTokenizer
 from autointerp.orchestration.counted_units import counted_units
 from autointerp.orchestration.job_estimate import ITEM_BYTES, JobEstimate, estimate_work
+from autointerp.orchestration.job_outlook import planned_work
 from autointerp.settings import Settings
 from autointerp.subjects import KNOWN_SUBJECTS, SubjectModel, gguf_tokenizer, load_subject
 from autointerp.subjects.model_facts import NOT_RUN
@@ -25,7 +26,6 @@ from autointerp.subjects.tokenizer import HfTokenizer
 from autointerp.subjects.tokenizer_files import load_tokenizer
 from autointerp.subjects.unloaded import UnloadedSubject, unloaded_subject
 from autointerp.wiring.inspections import none_of_the_three
-from autointerp.wiring.job_plans import planned_work
 
 _CONFIG = "config.json"
 _SHOWN = (

@@ -20,9 +20,9 @@ from autointerp.explainers import (
     explainers_named,
 )
 from autointerp.llm import ScriptedModel, TokenChoice
+from autointerp.pipeline.planned_llm_calls import planned_calls
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec, scorers_named
 from autointerp.templates import load_template
-from autointerp.wiring.tools import planned_calls
 
 VARIANTS: tuple[Variant, ...] = (*EXPLAINERS, *SCORERS)
 JOBS = [

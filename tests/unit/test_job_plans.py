@@ -9,7 +9,7 @@ import pytest
 from tiny import tiny_corpus, tiny_llama, tiny_subject
 
 from autointerp.activations import CollectPlan, collect, save_summary
-from autointerp.activations.summary_size import summary_bytes
+from autointerp.activations.collection_sizes import summary_bytes
 from autointerp.activations.token_table import explain_types
 from autointerp.core.config import CollectConfig, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError

@@ -12,7 +12,8 @@ import pytest
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.orchestration.counted_units import counted_units
-from autointerp.wiring.job_plans import planned_work, subject_shape
+from autointerp.orchestration.job_outlook import planned_work
+from autointerp.wiring.job_plans import subject_shape
 from autointerp.wiring.job_room import FreeRoom, JobNeeds, addresses_left, state_needs
 
 _GIB = 2**30

@@ -25,16 +25,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.activations.kernels.decoding import FRACTION_BITS
+from autointerp.activations.kernels.state_shapes import LOWEST_EXPONENT, MAGNITUDE_BINS, STEPS
 
-_LOWEST_EXPONENT = -16
-_HIGHEST_EXPONENT = 10
-_STEPS = 4
 SHIFT = 21
 """Bits of a float32 below its exponent and first two fraction bits."""
-FIRST_CODE = (127 + _LOWEST_EXPONENT) * _STEPS
+FIRST_CODE = (127 + LOWEST_EXPONENT) * STEPS
 """A magnitude's bits, shifted, less this is its bin, where it is not clamped."""
 
-N_BINS = (_HIGHEST_EXPONENT - _LOWEST_EXPONENT) * _STEPS
+N_BINS = MAGNITUDE_BINS
 """Bins of non-negative values: bin 0 holds all below 2**-16 * 1.25, the last all from 2**9.8."""
 N_SIGNED_BINS = 2 * N_BINS
 

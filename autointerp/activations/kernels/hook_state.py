@@ -7,7 +7,7 @@ any split of them over processes give the same state.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import torch
@@ -17,8 +17,6 @@ from torch import Tensor
 from autointerp.activations.kernels.decoding import EMPTY_RANK
 from autointerp.activations.kernels.encoding import (
     EMPTY_PRIORITY,
-    N_BINS,
-    N_SIGNED_BINS,
     add_fixed,
     bin_of,
     priority_keys,
@@ -27,10 +25,20 @@ from autointerp.activations.kernels.encoding import (
     value_keys,
 )
 from autointerp.activations.kernels.own_pages import zeros_in_own_pages
+from autointerp.activations.kernels.state_shapes import FLOATS, state_shapes
 from autointerp.core.config import CollectConfig
 from autointerp.core.one_line import brief_repr
 
 _SIDES = (1.0, -1.0)
+_BEGINS: Mapping[str, float] = {
+    "minimum": torch.inf,
+    "maximum": -torch.inf,
+    "top": EMPTY_RANK,
+    "sample": EMPTY_PRIORITY,
+    "sample_peaks": torch.nan,
+    "shared_peaks": torch.nan,
+}
+"""Fields that hold something else than zeros before any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,28 +112,12 @@ def empty_state(
 
     `n_shared` windows of the split are shared by all units.
     """
-
-    def zeros(*shape: int) -> Tensor:
-        return zeros_in_own_pages(shape, torch.int64, device)
-
-    def full(value: float, *shape: int) -> Tensor:
-        return zeros_in_own_pages(shape, torch.float32, device).fill_(value)
-
-    n_sample = config.sample_size
-    return HookState(
-        total=zeros(2, n_units),
-        squares=zeros(2, n_units),
-        minimum=full(torch.inf, n_units),
-        maximum=full(-torch.inf, n_units),
-        active_tokens=zeros(2, n_units),
-        active_windows=zeros(2, n_units),
-        histogram=zeros(n_units, N_SIGNED_BINS),
-        peak_histogram=zeros(2, n_units, N_BINS),
-        top=zeros(2, n_units, config.top_k).fill_(EMPTY_RANK),
-        sample=zeros(2, n_units, n_sample).fill_(EMPTY_PRIORITY),
-        sample_peaks=full(torch.nan, 2, n_units, n_sample),
-        shared_peaks=full(torch.nan, 2, n_units, n_shared),
-    )
+    made = {}
+    for name, shape in state_shapes(n_units, config, n_shared=n_shared).items():
+        dtype = torch.float32 if name in FLOATS else torch.int64
+        tensor = zeros_in_own_pages(shape, dtype, device)
+        made[name] = tensor.fill_(_BEGINS[name]) if name in _BEGINS else tensor
+    return HookState(**made)
 
 
 def update_state(

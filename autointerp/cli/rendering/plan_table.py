@@ -15,7 +15,7 @@ from autointerp.orchestration.machine_costs import XEON
 
 if TYPE_CHECKING:
     from autointerp.orchestration.job_estimate import JobEstimate
-    from autointerp.wiring.job_plans import JobOutlook
+    from autointerp.orchestration.job_outlook import JobOutlook
 
 
 def print_plan(outlook: JobOutlook, console: Console) -> None:

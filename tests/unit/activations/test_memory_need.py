@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.activations import MemoryNeed
+from autointerp.activations.collection_sizes import BatchShape, collection_memory
 from autointerp.activations.memory_need import (
-    BatchShape,
     available_memory,
-    collection_memory,
     refuse_what_cannot_fit,
     room_in_cgroups,
     without_large_tables,

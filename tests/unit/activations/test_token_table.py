@@ -6,7 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autointerp.activations.token_table import TokenCounts, TokenTable, empty_table, table_bytes
+from autointerp.activations.collection_sizes import table_bytes
+from autointerp.activations.token_table import TokenCounts, TokenTable, empty_table
 
 ULP = 2.0**-32
 BOTH = torch.tensor([True, True])
