@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.one_line import quoted
@@ -124,6 +125,7 @@ class TextActivations:
     """What the asked units do on one text. BOS is put before it and not shown."""
 
     text: str
+    """Of token ids that were given, what they spell."""
     token_ids: tuple[int, ...]
     tokens: tuple[str, ...]
     """Each token as text, leading space kept."""
@@ -139,7 +141,7 @@ class TextActivations:
 
 def live_activations(
     subject: SubjectModel,
-    texts: str | Sequence[str],
+    texts: str | Sequence[str | Sequence[int]],
     *,
     units: str | Sequence[HookUnits],
     batch_texts: int = 32,
@@ -147,17 +149,17 @@ def live_activations(
 ) -> list[TextActivations]:
     """Activations of the units on each text, in the order of the texts.
 
-    One forward pass a batch of texts of similar length, ended behind the last hook point read.
-    Units are given as on the command line, with the seed of those chosen at random, or as from
-    `parse_units`.
+    A text may be token ids in place of a string, which are read as they are. One forward pass a
+    batch of texts of similar length, ended behind the last hook point read. Units are given as on
+    the command line, with the seed of those chosen at random, or as from `parse_units`.
 
     Raises:
-        InputError: units that do not exist; a text without a token, or longer than the model's
-            context (its number is named, 0-based).
+        InputError: units that do not exist; a text without a token, longer than the model's
+            context, or of tokens that the model does not have (its number is named, 0-based).
     """
     given = [texts] if isinstance(texts, str) else list(texts)
     chosen = parse_units(units, subject, seed=seed) if isinstance(units, str) else tuple(units)
-    token_ids = [_encoded(subject, text, number) for number, text in enumerate(given)]
+    token_ids = [token_ids_of(subject, text, number) for number, text in enumerate(given)]
     by_hook = {group.hook: group.indices for group in chosen}
     result: dict[int, NDArray[np.float32]] = {}
     order = sorted(range(len(given)), key=lambda i: (len(token_ids[i]), i))
@@ -170,18 +172,47 @@ def live_activations(
         }
     ids = tuple(UnitId(subject.name, u.hook, index) for u in chosen for index in u.indices)
     return [
-        TextActivations(text, token_ids[i], subject.tokenizer.pieces(token_ids[i]), ids, result[i])
+        _text_activations(subject, text, token_ids[i], ids, result[i])
         for i, text in enumerate(given)
     ]
 
 
-def _encoded(subject: SubjectModel, text: str, number: int) -> tuple[int, ...]:
-    token_ids = tuple(subject.tokenizer.encode(text))
+def _text_activations(
+    subject: SubjectModel,
+    text: str | Sequence[int],
+    token_ids: tuple[int, ...],
+    units: tuple[UnitId, ...],
+    values: NDArray[np.float32],
+) -> TextActivations:
+    tokens = subject.tokenizer.pieces(token_ids)
+    written = text if isinstance(text, str) else join_tokens(tokens)
+    return TextActivations(written, token_ids, tokens, units, values)
+
+
+def token_ids_of(
+    subject: SubjectModel, text: str | Sequence[int], number: int = 0
+) -> tuple[int, ...]:
+    """The tokens of a text, or those that were given, checked to be some that the model can read.
+
+    Raises:
+        InputError: there are none or too many, or the model has no such token; errors name the
+            number of the text.
+    """
+    if isinstance(text, int):
+        raise InputError("token ids are given in rows, one a text: write [[504, 2387]]")
+    token_ids = tuple(subject.tokenizer.encode(text)) if isinstance(text, str) else tuple(text)
     if not token_ids:
-        raise InputError(f"text {number} has no tokens: {text[:40]!r}; write some words")
+        shown = f": {text[:40]!r}; write some words" if isinstance(text, str) else "; name some"
+        raise InputError(f"text {number} has no tokens{shown}")
     if len(token_ids) > subject.max_n_ctx:
         raise InputError(
             f"text {number} has {len(token_ids)} tokens, {subject.name} takes "
             f"{subject.max_n_ctx}; cut it into parts"
+        )
+    beyond = [one for one in token_ids if not 0 <= one < subject.n_rows]
+    if beyond:
+        raise InputError(
+            f"text {number} has the token {str(beyond[0])[:20]}; those of {subject.name} are "
+            f"0 to {subject.n_rows - 1}"
         )
     return token_ids

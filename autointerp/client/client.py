@@ -267,9 +267,12 @@ class Client:
                     return self._session.json(method, path, **sent)
             raise
 
-    def activations(self, model: str, units: str, text: str) -> dict[str, Any]:
-        """The activations of the units on the text, token by token."""
-        body = {"model": model, "units": units, "text": text}
+    def activations(self, model: str, units: str, text: str | Sequence[int]) -> dict[str, Any]:
+        """The activations of the units on the text, token by token.
+
+        Token ids in place of a text are read as they are.
+        """
+        body = {"model": model, "units": units, **_given(text)}
         activations: dict[str, Any] = self._session.json("POST", "/v1/activations", body=body)
         return activations
 
@@ -309,6 +312,10 @@ def _hooks_of(text: str) -> tuple[str, ...]:
     """The hook point, or those that a layer's neurons may have been read at."""
     kinds = ("hook_post", "hook_mid")
     return tuple(f"blocks.{text}.mlp.{k}" for k in kinds) if text.isdecimal() else (text,)
+
+
+def _given(text: str | Sequence[int]) -> dict[str, object]:
+    return {"text": text} if isinstance(text, str) else {"token_ids": list(text)}
 
 
 def _part(text: str) -> str:

@@ -54,12 +54,13 @@ class Worker:
 
 def read_words(asked: dict[str, Any]) -> dict[str, Any]:
     """What a worker says of activations: a token a word, and 0.5 on each."""
-    words = asked["text"].split(" ")
+    ids = asked.get("token_ids")
+    words = asked["text"].split(" ") if ids is None else [f"<{one}>" for one in ids]
     rows = [
         {"unit": f"{asked['model']}/blocks.5.mlp.hook_post/1", "activations": [0.5] * len(words)}
     ]
-    found = {"token_ids": list(range(len(words))), "tokens": words, "units": rows}
-    return {"model": asked["model"], "text": asked["text"], **found}
+    found = {"token_ids": ids or list(range(len(words))), "tokens": words, "units": rows}
+    return {"model": asked["model"], "text": asked.get("text", "".join(words)), **found}
 
 
 def score_words(asked: dict[str, Any]) -> dict[str, Any]:

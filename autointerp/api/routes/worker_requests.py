@@ -21,6 +21,7 @@ from autointerp.api.schemas.worker_request_schemas import (
     ActivationsRequest,
     ExplanationRequest,
     ExplanationScores,
+    GivenText,
 )
 from autointerp.api.store_reads import in_thread
 from autointerp.api.unit_pages import labels_of, result_out, unit_of
@@ -53,25 +54,39 @@ class _Scored(BaseModel):
     | problems(404, 504, body=True),
 )
 async def activations(asked: ActivationsRequest, state: State, caller: Submitter) -> Response:
-    """Runs a text through the model and reads the named units, token by token."""
+    """Runs a text, or the tokens of one, through the model and reads the named units."""
     _refuse_unknown_model(state, asked.model)
     units = read_units(asked.units)
     # Files that units may name are those that a job may name.
     state.job_service.policy.check(
         JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget()
     )
-    most = state.config.limits.text_tokens
-    if len(asked.text) > _CHARACTERS_A_TOKEN * most:
-        detail = f"the text has {len(asked.text):,} characters; send at most {most:,} tokens"
-        raise Problem(422, "text_too_long", detail)
+    _check_text(state, asked)
     facts = await in_thread(partial(facts_of, state.backend.jobs, asked.model))
     check_units(units, facts, limit=_UNITS)
-    reply = await _ask(state, caller, "activations", asked.model_dump(), state.config.activations_s)
-    result = _read(ActivationsOut, reply)
-    if len(result.tokens) > most:
-        detail = f"the text has {len(result.tokens):,} tokens; send at most {most:,}"
-        raise Problem(422, "text_too_long", detail)
+    payload = asked.model_dump(exclude_none=True)
+    reply = await _ask(state, caller, "activations", payload, state.config.activations_s)
+    result = _read(ActivationsOut, {**reply, "tokenized": asked.token_ids is None})
+    _refuse_too_long(state, len(result.tokens))
     return Response(json_of(result), media_type=JSON)
+
+
+def _check_text(state: AppState, asked: GivenText) -> None:
+    if (asked.text is None) == (asked.token_ids is None):
+        given = "neither" if asked.text is None else "both"
+        raise Problem(422, "invalid_request", f"give a text or token_ids; found {given}")
+    _refuse_too_long(state, len(asked.token_ids or ()))
+    most = state.config.limits.text_tokens
+    if len(asked.text or "") > _CHARACTERS_A_TOKEN * most:
+        detail = f"the text has {len(asked.text or ''):,} characters; send at most {most:,} tokens"
+        raise Problem(422, "text_too_long", detail)
+
+
+def _refuse_too_long(state: AppState, n_tokens: int) -> None:
+    most = state.config.limits.text_tokens
+    if n_tokens > most:
+        detail = f"the text has {n_tokens:,} tokens; send at most {most:,}"
+        raise Problem(422, "text_too_long", detail)
 
 
 @router.post(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import ConfigDict, Field
 
 from autointerp.api.schemas import Wire
@@ -9,21 +11,35 @@ from autointerp.api.schemas.explanation_schemas import ScorerOut
 from autointerp.core.config import Name
 from autointerp.core.ids import Side
 
+TokenId = Annotated[int, Field(strict=True, ge=0)]
 
-class ActivationsRequest(Wire):
+
+class GivenText(Wire):
+    """A text, or its tokens."""
+
+    text: str | None = Field(default=None, min_length=1, max_length=10_000_000)
+    token_ids: list[TokenId] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1_000_000,
+        description="In place of a text: its tokens, which are read as they are. Without BOS.",
+    )
+
+
+class ActivationsRequest(GivenText):
     """Which units are read on which text."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
-                {"model": "smollm2-135m", "units": "5:131", "text": "The Rhine runs into the sea."}
+                {"model": "smollm2-135m", "units": "5:131", "text": "The Rhine runs into the sea."},
+                {"model": "smollm2-135m", "units": "5:131", "token_ids": [504, 29374, 6326]},
             ]
         }
     )
 
     model: str = Field(default="smollm2-135m", max_length=300)
     units: str = Field(min_length=1, max_length=2_000)
-    text: str = Field(min_length=1, max_length=10_000_000)
 
 
 class UnitActivations(Wire):
@@ -37,7 +53,11 @@ class ActivationsOut(Wire):
     """What the units do on the text, token by token."""
 
     model: str
-    text: str
+    text: str = Field(description="Of token ids that were given, what they spell.")
+    tokenized: bool = Field(
+        description="Whether a text was cut into tokens for this answer; false where its tokens "
+        "were given."
+    )
     token_ids: list[int]
     tokens: list[str]
     units: list[UnitActivations]

@@ -47,7 +47,8 @@ class _Request(BaseModel):
 class _Activations(_Request):
     model: str
     units: str
-    text: str
+    text: str | None = None
+    token_ids: tuple[int, ...] | None = None
     dtype: str = "float32"
 
 
@@ -116,7 +117,8 @@ class RequestHandler:
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:
         subject = self._models.subject(asked.model, asked.dtype)
-        result = live_activations(subject, asked.text, units=asked.units)[0]
+        text = asked.text if asked.token_ids is None else asked.token_ids
+        result = live_activations(subject, [text or ""], units=asked.units)[0]
         return {
             "model": subject.name,
             "text": result.text,

@@ -54,6 +54,32 @@ def test_a_text_that_cannot_be_read_is_named(
         live_activations(subject, texts, units="0:0")
 
 
+def test_tokens_that_are_given_are_read_as_they_are(subject: SubjectModel) -> None:
+    [written] = live_activations(subject, TEXTS[0], units="0:3,1:0-4")
+    ids = written.token_ids[::-1]
+    given, together = live_activations(subject, [ids, written.token_ids], units="0:3,1:0-4")
+    assert (given.token_ids, given.tokens) == (ids, written.tokens[::-1])
+    assert given.text == "".join(written.tokens[::-1])
+    np.testing.assert_allclose(together.values, written.values, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ([[1], [2, 10**20]], "text 1 has the token 1000.*; those of tiny are 0 to "),
+        ([[-1]], "text 0 has the token -1; those of tiny are 0 to "),
+        ([[]], "text 0 has no tokens; name some"),
+        ([[1] * 128], "text 0 has 128 tokens, tiny takes 127"),
+        ([1, 2], "token ids are given in rows"),
+    ],
+)
+def test_tokens_that_the_model_does_not_have_are_refused(
+    subject: SubjectModel, texts: list[list[int]], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        live_activations(subject, texts, units="0:0")
+
+
 def test_no_text_has_no_activations(subject: SubjectModel) -> None:
     assert live_activations(subject, [], units="0:0") == []
 

@@ -21,6 +21,37 @@ def test_activations_come_from_a_worker(client: TestClient, service: Service) ->
     assert found["tokens"] == ["The", "Rhine", "runs"]
     assert found["units"][0]["activations"] == [0.5, 0.5, 0.5]
     assert service.worker.asked == [("activations", ASKED)]
+    assert found["tokenized"] is True
+
+
+def test_tokens_stay_tokens(client: TestClient, service: Service) -> None:
+    service.worker.reply = read_words
+    asked = {"model": "tiny", "units": "5:1", "token_ids": [7, 7, 3]}
+    found = client.post("/v1/activations", json=asked).json()
+    assert service.worker.asked == [("activations", asked)]
+    assert (found["token_ids"], found["tokenized"]) == ([7, 7, 3], False)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "give a text or token_ids; found neither"),
+        ({"text": "a", "token_ids": [1]}, "give a text or token_ids; found both"),
+        ({"token_ids": []}, "token_ids"),
+        ({"token_ids": [-1]}, "token_ids"),
+        ({"token_ids": ["1"]}, "token_ids"),
+        ({"token_ids": [True]}, "token_ids"),
+        ({"token_ids": [1.5]}, "token_ids"),
+        ({"token_ids": [1] * 2_001}, "the text has 2,001 tokens; send at most 2,000"),
+    ],
+)
+def test_tokens_that_cannot_be_are_sent_to_no_worker(
+    client: TestClient, service: Service, given: dict[str, Any], message: str
+) -> None:
+    answer = client.post("/v1/activations", json={"model": "tiny", "units": "5:1", **given})
+    assert answer.status_code == 422
+    assert message in answer.text
+    assert service.worker.asked == []
 
 
 def test_a_persons_explanation_is_scored_on_the_labelled_side(
