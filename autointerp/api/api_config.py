@@ -13,6 +13,7 @@ from pathlib import Path
 
 from autointerp.core.errors import InputError
 from autointerp.core.llm_providers import Provider
+from autointerp.core.model_shape import ModelShape
 
 KEY_NAME = r"^[A-Za-z0-9_.-]{1,64}$"
 """What the name of a key looks like, and so the owner of a job."""
@@ -135,6 +136,8 @@ class ApiConfig:
 
     providers: Mapping[str, Provider] = field(default_factory=dict)
     """LLM endpoints by alias; their addresses are never shown."""
+    shapes: Mapping[str, ModelShape] = field(default_factory=dict)
+    """Of subject models whose sizes are known before a worker has loaded them, by name."""
     keys: KeyRing = field(default_factory=KeyRing)
     limits: ApiLimits = field(default_factory=ApiLimits)
     folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "autointerp-api")

@@ -6,7 +6,9 @@ from pydantic import BaseModel, ValidationError
 
 from autointerp.api.api_config import ApiConfig
 from autointerp.api.problems import Problem
+from autointerp.api.schemas.job_schemas import JobRequest
 from autointerp.core.errors import InputError
+from autointerp.core.model_shape import ModelShape
 from autointerp.core.one_line import shortened
 from autointerp.core.unit_spec import (
     MOST,
@@ -17,6 +19,7 @@ from autointerp.core.unit_spec import (
     UnitSpec,
     parse_unit_spec,
 )
+from autointerp.orchestration import SubmissionPolicy
 from autointerp.store.jobs import JobStore
 
 
@@ -30,6 +33,8 @@ class ModelFacts(BaseModel):
 
     n_layers: int
     hooks: tuple[_Hook, ...]
+    shape: ModelShape | None = None
+    """Its sizes; None where they are not known, as of what an earlier version noted."""
 
     @property
     def widths(self) -> dict[str, int]:
@@ -46,6 +51,24 @@ def facts_of(jobs: JobStore, subject: str) -> ModelFacts | None:
         return ModelFacts.model_validate_json(text)
     except ValidationError:
         return None  # Of another version; the worker checks the units itself.
+
+
+def check_job_request(
+    asked: JobRequest, config: ApiConfig, policy: SubmissionPolicy, jobs: JobStore
+) -> None:
+    """Refuses a job that may not be submitted, as far as that can be known here.
+
+    Raises:
+        Problem: 422.
+        InputError: the server does not allow it.
+    """
+    units = read_units(asked.units)
+    policy.check(asked.spec, asked.budget.to_budget())
+    check_llm_model(config, asked.llm, asked.llm_model)
+    if asked.corpus.n_tokens > config.limits.job_tokens:
+        detail = f"corpus.n_tokens may be {config.limits.job_tokens:,} at most"
+        raise Problem(422, "too_many_tokens", detail)
+    check_units(units, facts_of(jobs, asked.subject), limit=config.limits.job_units)
 
 
 def check_llm_model(config: ApiConfig, llm: str, model: str | None) -> None:
@@ -83,14 +106,19 @@ def check_units(spec: UnitSpec, facts: ModelFacts | None, *, limit: int) -> None
     Raises:
         Problem: 422.
     """
-    n = _count(spec, facts)
+    n = named_units(spec, facts)
     if n > limit:
         named = f"{n:,}" if n < MOST else "too many"
         detail = f"units {shortened(str(spec))}: {named} units were asked for, at most {limit:,}"
         raise Problem(422, "too_many_units", detail)
 
 
-def _count(spec: UnitSpec, facts: ModelFacts | None) -> int:
+def named_units(spec: UnitSpec, facts: ModelFacts | None) -> int:
+    """How many units a specification names; those that only a worker can count are left out.
+
+    Raises:
+        Problem: 422 where the model does not have one of them.
+    """
     if spec.all:
         neurons = (".mlp.hook_post", ".mlp.hook_mid")
         widths = facts.widths.items() if facts else ()

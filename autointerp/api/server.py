@@ -19,7 +19,7 @@ from autointerp.api.connections import HEAD_S, Connections, GuardedProtocol
 from autointerp.api.middleware.security import is_loopback
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings
-from autointerp.wiring.backends import providers_of
+from autointerp.wiring.backends import known_shapes, providers_of
 
 LOGGING: dict[str, Any] = {
     "version": 1,
@@ -47,6 +47,7 @@ def config_of(settings: Settings) -> ApiConfig:
     return ApiConfig(
         keys=KeyRing.of(key.get_secret_value() for key in settings.api_keys),
         providers=providers_of(settings),
+        shapes=known_shapes(settings),
         folder=settings.cache_dir / "downloads",
         limits=ApiLimits(
             job_units=settings.limits_units,

@@ -98,6 +98,17 @@ class Client:
         body = {"units": units, **job}
         return JobStatus.of(self._session.json("POST", "/v1/jobs", body=body, headers=headers))
 
+    def estimate(self, units: str, **job: object) -> dict[str, Any]:
+        """What a job of the same fields as `submit` takes would cost; nothing is submitted.
+
+        Raises:
+            InputError: the server would refuse the job.
+            UpstreamError: the server cannot be reached.
+        """
+        body = {"units": units, **job}
+        estimate: dict[str, Any] = self._session.json("POST", "/v1/estimates", body=body)
+        return estimate
+
     def status(self, job_id: str) -> JobStatus:
         """The current state of the job."""
         return JobStatus.of(self._session.json("GET", f"/v1/jobs/{_part(job_id)}"))

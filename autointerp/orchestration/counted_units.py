@@ -18,12 +18,16 @@ _OF_THE_STREAM = (
 )
 
 
+class UntoldUnitsError(InputError):
+    """The shape of a model does not tell how many units there are."""
+
+
 def counted_units(spec: str, shape: ModelShape) -> Mapping[str, int]:
     """Units by hook point, layers ascending; random ones as they spread in the mean.
 
     Raises:
-        InputError: not of the grammar, a layer or unit that the model does not have, or units of
-            an encoder, which its shape does not tell.
+        UntoldUnitsError: units of an encoder or of an unusual hook point.
+        InputError: not of the grammar, or a layer or unit that the model does not have.
     """
     parsed = parse_unit_spec(spec)
     if parsed.all:
@@ -33,7 +37,7 @@ def counted_units(spec: str, shape: ModelShape) -> Mapping[str, int]:
     chosen: dict[str, set[int]] = {}
     for item in parsed.items:
         if not isinstance(item, HookItem):
-            raise InputError(
+            raise UntoldUnitsError(
                 f"units '{item}': a plan is made from the shape of a model, which does not tell "
                 "how many units an SAE or a file of directions has; name neurons"
             )
@@ -67,7 +71,7 @@ def _width(hook: str, shape: ModelShape) -> int:
     if kind not in widths:
         near = get_close_matches(kind, widths, n=1)
         hint = f"did you mean {hook.removesuffix(kind)}{near[0]}? A" if near else "a"
-        raise InputError(
+        raise UntoldUnitsError(
             f"the shape of a model does not tell how wide {hook} is; {hint} plan knows "
             f"{', '.join(widths)}"
         )

@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from autointerp.core.errors import InputError
+from autointerp.core.model_shape import ModelShape, shape_of_config
+
 EXPECTED = "a causal (left-to-right) language model such as LlamaForCausalLM is expected"
 NOT_RUN = (
     ArithmeticError,
@@ -42,6 +45,15 @@ def class_of(model: Any) -> str:
     config = getattr(model, "config", None)
     saved = next(iter(getattr(config, "architectures", None) or ()), name)
     return name if saved == name else f"{name} (saved as {saved})"
+
+
+def shape_of_model(name: str, model: Any) -> ModelShape | None:
+    """The sizes that a model's configuration tells; None where it does not."""
+    config = getattr(getattr(model, "original_model", model), "config", None)
+    try:
+        return None if config is None else shape_of_config(name, config.to_dict())
+    except InputError:
+        return None
 
 
 def embedding_rows(model: Any) -> int:

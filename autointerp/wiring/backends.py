@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydantic import SecretStr
 
 from autointerp.core.config import EMBEDDED, NO_LLM, JobSpec
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
+from autointerp.core.files import read_file
+from autointerp.core.json_text import parse_json
 from autointerp.core.llm_providers import DEFAULT, Provider, read_providers
+from autointerp.core.model_shape import ModelShape, known_shape, shape_of_config
 from autointerp.dictionary import row_json
 from autointerp.orchestration import JobService, Send, SubmissionPolicy
 from autointerp.orchestration.job_service import SendRequest
@@ -111,6 +115,23 @@ def known_models(settings: Settings) -> dict[str, str]:
         else:
             sources[name.rstrip("/").rsplit("/", 1)[-1].removesuffix(".gguf")] = name
     return sources
+
+
+def known_shapes(settings: Settings) -> dict[str, ModelShape]:
+    """The sizes of subjects that are known without a worker: of well-known models, of folders here.
+
+    The others are left out.
+    """
+    found = {name: _shape(name, source) for name, source in known_models(settings).items()}
+    return {name: shape for name, shape in found.items() if shape is not None}
+
+
+def _shape(name: str, source: str) -> ModelShape | None:
+    try:
+        config = read_file(Path(source).expanduser() / "config.json")
+        return known_shape(source) if config is None else shape_of_config(name, parse_json(config))
+    except (AutointerpError, OSError, RuntimeError, TypeError, ValueError, AttributeError):
+        return None  # A worker says what is wrong with it.
 
 
 def resolved(spec: JobSpec, settings: Settings) -> tuple[JobSpec, Settings]:

@@ -51,6 +51,7 @@ OPERATIONS = (
     "GET /v1/models/{model}/labels",
     "GET /v1/models/{model}/units/{hook}/{index}",
     "POST /v1/activations",
+    "POST /v1/estimates",
     "POST /v1/jobs",
     "POST /v1/jobs/{job_id}/cancel",
     "POST /v1/jobs/{job_id}/retry",

@@ -1,6 +1,7 @@
 """The paths, one router a file."""
 
 from autointerp.api.routes.dictionary import router as dictionary
+from autointerp.api.routes.estimates import router as estimates
 from autointerp.api.routes.events import router as events
 from autointerp.api.routes.jobs import router as jobs
 from autointerp.api.routes.labels import router as labels
@@ -13,4 +14,7 @@ from autointerp.api.routes.worker_requests import router as worker_requests
 __all__ = ["ROUTERS"]
 
 # Those that are asked most are looked at first.
-ROUTERS = (labels, units, jobs, events, worker_requests, dictionary, neuronpedia, health, pages)
+ROUTERS = (
+    *(labels, units, jobs, events, worker_requests, dictionary),
+    *(estimates, neuronpedia, health, pages),
+)

@@ -14,7 +14,7 @@ from autointerp.api.api_config import KEY_NAME, Caller, Scope
 from autointerp.api.app_state import AppState, Reader, State, Submitter
 from autointerp.api.middleware.request_log import audit
 from autointerp.api.problems import Problem
-from autointerp.api.request_checks import check_llm_model, check_units, facts_of, read_units
+from autointerp.api.request_checks import check_job_request
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.schemas import Wire
 from autointerp.api.schemas.job_schemas import (
@@ -66,7 +66,7 @@ class JobsQuery(Wire):
 )
 def submit(asked: JobRequest, state: State, caller: Submitter, key: _Key = None) -> Response:
     """Submits a job: which units of which model are explained and scored, and with which LLM."""
-    _check(asked, state)
+    check_job_request(asked, state.config, state.job_service.policy, state.backend.jobs)
     _refuse_too_often(state, caller)
     # A job that is there already needs no place among those that wait.
     if key is None or state.backend.jobs.submitted(caller.name, key) is None:
@@ -209,17 +209,6 @@ def _check_owner(owner: str, caller: Caller) -> None:
 def _running(job_id: str) -> Problem:
     detail = f"job {job_id} has not ended; wait until it has, or cancel it"
     return Problem(409, "job_is_running", detail)
-
-
-def _check(asked: JobRequest, state: AppState) -> None:
-    units = read_units(asked.units)
-    state.job_service.policy.check(asked.spec, asked.budget.to_budget())
-    limits = state.config.limits
-    check_llm_model(state.config, asked.llm, asked.llm_model)
-    if asked.corpus.n_tokens > limits.job_tokens:
-        detail = f"corpus.n_tokens may be {limits.job_tokens:,} at most"
-        raise Problem(422, "too_many_tokens", detail)
-    check_units(units, facts_of(state.backend.jobs, asked.subject), limit=limits.job_units)
 
 
 def _refuse_too_often(state: AppState, caller: Caller) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from autointerp.activations import (
@@ -33,6 +33,7 @@ from autointerp.store.artifacts import Artifacts
 from autointerp.store.jobs import JobBackend
 from autointerp.store.labels import LabelStores
 from autointerp.subjects import SubjectModel, neuron_layers
+from autointerp.subjects.model_facts import shape_of_model
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +202,7 @@ def checkpoint_of(usual: Path, progress: Progress) -> Path:
 
 def _facts(subject: SubjectModel) -> dict[str, object]:
     hooks = [(u.hook, len(u.indices)) for u in neuron_layers(subject)[0]]
+    shape = shape_of_model(subject.name, subject.bridge)
     return {
         "name": subject.name,
         "revision": subject.revision,
@@ -211,4 +213,5 @@ def _facts(subject: SubjectModel) -> dict[str, object]:
         ],
         "tokenizer": subject.tokenizer.name,
         "max_n_ctx": subject.max_n_ctx,
+        "shape": None if shape is None else asdict(shape),
     }
