@@ -67,6 +67,10 @@ class KeyRing:
                 result = caller
         return result
 
+    def named(self, name: str) -> tuple[str, Caller] | None:
+        """The entry of a key by its name."""
+        return next((entry for entry in self.entries if entry[1].name == name), None)
+
     @classmethod
     def of(cls, entries: Iterable[str]) -> KeyRing:
         """The key ring that a setting names.

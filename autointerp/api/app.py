@@ -66,7 +66,12 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
     # The last one added is the outermost.
     app.add_middleware(HeadMiddleware)
     app.add_middleware(JsonBodyMiddleware, limits=services.config.limits)
-    app.add_middleware(AuthMiddleware, config=services.config)
+    app.add_middleware(
+        AuthMiddleware,
+        config=services.config,
+        key_checks=state.key_checks,
+        sessions=state.sessions,
+    )
     app.add_middleware(SecurityHeadersMiddleware)
     app.add_middleware(RequestLogMiddleware, metrics=metrics)
     app.openapi = _openapi(app)  # type: ignore[method-assign]

@@ -15,6 +15,7 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from typing_extensions import override
 
 from autointerp.api.api_config import ApiConfig, Caller, Scope
+from autointerp.api.browser_sessions import BrowserSessions, KeyChecks
 from autointerp.api.dictionary_files import DictionaryFiles
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.llm_probes import LlmProbes
@@ -57,6 +58,8 @@ class AppState(Services):
     indexes: LabelIndexes
     downloads: DictionaryFiles
     unit_pages: UnitPages
+    key_checks: KeyChecks
+    sessions: BrowserSessions
     submits: RateLimits
     streams: ConcurrencyLimit
     worker_calls: ConcurrencyLimit
@@ -81,6 +84,8 @@ def app_state_of(services: Services) -> AppState:
         indexes=indexes,
         downloads=DictionaryFiles(config.folder, indexes),
         unit_pages=UnitPages(),
+        key_checks=KeyChecks(config.keys, wrong_keys_per_s=limits.wrong_keys_per_s),
+        sessions=BrowserSessions(config.keys, services.backend.jobs),
         submits=RateLimits(limits.submits_per_min / 60, limits.submits_per_min),
         streams=ConcurrencyLimit(limits.streams_of_key),
         worker_calls=ConcurrencyLimit(limits.worker_calls),

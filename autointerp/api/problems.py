@@ -135,10 +135,11 @@ def _methods(request: Request) -> str:
 
 
 async def _of_ours(_request: Request, error: Exception) -> Response:
-    return problem_response(_problem_of(error))
+    return problem_response(problem_of(error))
 
 
-def _problem_of(error: Exception) -> Problem:
+def problem_of(error: Exception) -> Problem:
+    """What one of our errors is to a caller."""
     detail = " ".join(str(error).split())
     if isinstance(error, InputError):
         return Problem(422, "input_refused", detail)

@@ -13,8 +13,10 @@ from autointerp.core.scores import Score
 
 ASSETS: Mapping[str, str] = {
     "style.css": "text/css",
+    "jobs.css": "text/css",
     "page.js": "text/javascript",
     "requests.js": "text/javascript",
+    "sign_in.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Files that pages need, with their media types."""

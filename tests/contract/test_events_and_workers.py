@@ -129,3 +129,11 @@ def test_notes_are_kept_by_owner_and_name(backend: JobBackend) -> None:
     assert backend.jobs.note("models", "tiny") == '{"n": 1}'
     assert backend.jobs.note("models", "other") is None
     assert backend.jobs.note("other", "tiny") is None
+
+
+def test_of_notes_that_are_written_once_the_first_stays(backend: JobBackend) -> None:
+    assert backend.jobs.first_note("sessions", "secret", "a") == "a"
+    assert backend.jobs.first_note("sessions", "secret", "b") == "a"
+    assert backend.jobs.note("sessions", "secret") == "a"
+    backend.jobs.put_note("sessions", "other", "c")
+    assert backend.jobs.first_note("sessions", "other", "d") == "c"

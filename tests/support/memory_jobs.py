@@ -224,6 +224,11 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
             return self._notes.get((owner, name))
 
     @override
+    def first_note(self, owner: str, name: str, text: str) -> str:
+        with self._lock:
+            return self._notes.setdefault((owner, name), text)
+
+    @override
     def items(self, owner: str, stage: Stage) -> list[ItemState]:
         with self._lock:
             return self._items.states(owner, stage)

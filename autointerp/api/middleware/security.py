@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import ipaddress
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from starlette.datastructures import Headers
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from autointerp.api.api_config import LOCAL, ApiConfig, Caller
-from autointerp.api.problems import Problem, problem_response
+from autointerp.api.browser_sessions import (
+    CHALLENGE,
+    BrowserSessions,
+    KeyChecks,
+    refuse_foreign,
+)
+from autointerp.api.problems import Problem, problem_of, problem_response
 from autointerp.api.request_limits import RateLimits
+from autointerp.core.errors import AutointerpError, StorageError, UpstreamError
 from autointerp.web.page_templates import ASSETS
 
 _DOCS = ("style.css", "start.js", "swagger-ui-bundle.js", "swagger-ui.css")
 OPEN_PATHS = frozenset(
     {
-        *("/healthz", "/readyz", "/docs", "/openapi.json"),
+        *("/healthz", "/readyz", "/docs", "/openapi.json", "/sign-in", "/sign-out"),
         *(f"/docs/{name}" for name in _DOCS),
         *(f"/assets/{name}" for name in ASSETS),
     }
 )
 """Paths that need no key."""
-_WRONG_KEYS = 20
-_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="autointerp"'}
+_READING = frozenset({"GET", "HEAD"})
 _SAFE = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    # With no-referrer browsers would not say where a form of this server comes from.
+    "Referrer-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -50,12 +58,14 @@ _NO_STORE = (b"cache-control", b"no-store")
 class AuthMiddleware:
     """Puts the caller into the request's state, or answers in place of the application."""
 
-    def __init__(self, app: ASGIApp, config: ApiConfig) -> None:
+    def __init__(
+        self, app: ASGIApp, config: ApiConfig, key_checks: KeyChecks, sessions: BrowserSessions
+    ) -> None:
         limits = config.limits
         self._app = app
-        self._keys = config.keys
+        self._has_keys = bool(config.keys)
+        self._key_checks, self._sessions = key_checks, sessions
         self._rates = RateLimits(limits.requests_per_s, limits.burst)
-        self._failures = RateLimits(limits.wrong_keys_per_s, _WRONG_KEYS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes on requests of known callers."""
@@ -63,18 +73,18 @@ class AuthMiddleware:
             await self._app(scope, receive, send)
             return
         try:
-            self._admit(scope)
-        except Problem as problem:
-            await problem_response(problem)(scope, receive, send)
+            await self._admit(scope)
+        except (Problem, UpstreamError, StorageError) as error:
+            await _refusal(scope, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> None:
+    async def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        if self._keys:
+        if self._has_keys:
             if scope["path"] in OPEN_PATHS:
                 return
-            caller = self._caller(headers, _address(scope))
+            caller = await self._caller(scope, headers)
         else:
             _refuse_strangers(scope, headers)
             caller = LOCAL
@@ -85,20 +95,33 @@ class AuthMiddleware:
             detail = "this key asks too often; ask again after the seconds in Retry-After"
             raise Problem.wait("too_many_requests", detail, wait_s)
 
-    def _caller(self, headers: Headers, address: str) -> Caller:
+    async def _caller(self, scope: Scope, headers: Headers) -> Caller:
         key = _key(headers)
-        if key is None:
-            detail = "give an API key as `Authorization: Bearer KEY` or `x-api-key: KEY`"
-            raise Problem(401, "key_missing", detail, headers=_CHALLENGE)
-        caller = self._keys.find(key)
-        if caller is not None:
-            # Whoever shares an address with one who guesses is let in all the same.
-            return caller
-        wait_s = self._failures.take(address)
-        if wait_s:
-            detail = "too many wrong keys came from this address"
-            raise Problem.wait("too_many_wrong_keys", detail, wait_s)
-        raise Problem(401, "key_unknown", "this API key is not known", headers=_CHALLENGE)
+        if key is not None:
+            return self._key_checks.caller_of(key, _address(scope))
+        caller = await self._sessions.caller_of(headers)
+        if caller is None:
+            detail = (
+                "give an API key as `Authorization: Bearer KEY` or `x-api-key: KEY`, or sign in "
+                "at /sign-in in a browser"
+            )
+            raise Problem(401, "key_missing", detail, headers=CHALLENGE)
+        if scope["method"] not in _READING:
+            refuse_foreign(headers)
+        return caller
+
+
+def _refusal(scope: Scope, error: AutointerpError | Problem) -> Response:
+    """The answer to who is not let in; a browser that opens a page is led to the sign-in."""
+    problem = error if isinstance(error, Problem) else problem_of(error)
+    accepted = Headers(scope=scope).get("accept", "")
+    if problem.code != "key_missing" or scope["method"] != "GET" or "text/html" not in accepted:
+        return problem_response(problem)
+    query = scope.get("query_string", b"").decode("latin-1")
+    # As it was sent: a part of a path may hold an encoded slash.
+    raw: bytes = scope.get("raw_path") or quote(scope["path"]).encode()
+    path = raw.partition(b"?")[0].decode("latin-1") + (query and f"?{query}")
+    return Response(status_code=303, headers={"Location": f"/sign-in?next={quote(path, safe='')}"})
 
 
 def _refuse_ambiguous(scope: Scope) -> None:

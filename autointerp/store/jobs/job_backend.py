@@ -183,6 +183,9 @@ class JobStore(Protocol):
     def note(self, owner: str, name: str) -> str | None:
         """The text, or None."""
 
+    def first_note(self, owner: str, name: str, text: str) -> str:
+        """The text that was stored first, which is this one where there was none."""
+
     def ping(self) -> None:
         """Returns if the store answers within two seconds, takes writes and keeps them."""
 

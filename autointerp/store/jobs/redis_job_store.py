@@ -200,6 +200,15 @@ class RedisJobStore(JobStore):
         return None if result is None else result.decode()
 
     @override
+    def first_note(self, owner: str, name: str, text: str) -> str:
+        def fill(pipe: Any) -> None:
+            pipe.hsetnx(notes_key(owner), name, text)
+            pipe.hget(notes_key(owner), name)
+
+        first: bytes = self._connection.pipeline(fill, whole=True)[1]
+        return first.decode()
+
+    @override
     def commit(
         self, job_id: str, unit: UnitId, side: Side, status: LabelStatus, *, summary: str
     ) -> bool:

@@ -24,7 +24,9 @@ def general(service: Service, client: TestClient) -> TestClient:
     app = FastAPI()
     app.state.app_state = service.app.state.app_state
     app.get("/v1/models/{model}/labels")(list_labels)
-    app.add_middleware(AuthMiddleware, config=ApiConfig())
+    state = service.app.state.app_state
+    guards = {"key_checks": state.key_checks, "sessions": state.sessions}
+    app.add_middleware(AuthMiddleware, config=ApiConfig(), **guards)
     return TestClient(app, headers=HEADERS, client=("127.0.0.1", 5))
 
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from api_service import READ, listening, make_service
+from memory_jobs import MemoryJobs
 from starlette.applications import Starlette
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,6 +18,7 @@ from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
 from autointerp.api import ApiConfig, ApiLimits, KeyRing
+from autointerp.api.browser_sessions import BrowserSessions, KeyChecks
 from autointerp.api.middleware.security import (
     AuthMiddleware,
     SecurityHeadersMiddleware,
@@ -66,16 +68,22 @@ async def tells_its_scope(scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": f"{scope['type']}.seen", "caller": scope.get("state", {}).get("caller")})
 
 
+def guarded(config: ApiConfig) -> AuthMiddleware:
+    checks = KeyChecks(config.keys, wrong_keys_per_s=1.0)
+    sessions = BrowserSessions(config.keys, MemoryJobs().backend.jobs)
+    return AuthMiddleware(tells_its_scope, config, checks, sessions)
+
+
 def test_what_is_no_request_passes_both_by() -> None:
     for app in (
-        AuthMiddleware(tells_its_scope, ApiConfig(keys=RING)),
+        guarded(ApiConfig(keys=RING)),
         SecurityHeadersMiddleware(tells_its_scope),
     ):
         assert ask(app, {"type": "lifespan"}) == [{"type": "lifespan.seen", "caller": None}]
 
 
 def test_a_unix_socket_is_this_machine() -> None:
-    app = AuthMiddleware(tells_its_scope, ApiConfig())
+    app = guarded(ApiConfig())
     [told] = ask(app, {"type": "http", "path": "/", "headers": [], "client": None})
     assert told["caller"].name == "local"
 
