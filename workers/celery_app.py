@@ -25,7 +25,12 @@ from autointerp.store.jobs import WorkerMailbox
 from .broker import BrokerConnection
 
 WORK, REPLY = "autointerp.work", "autointerp.answer"
-_QUEUE_OF_REQUEST = {"activations": ACTIVATIONS, "explanation": LABELS, "embed": LABELS}
+_QUEUE_OF_REQUEST = {
+    "activations": ACTIVATIONS,
+    "strongest": ACTIVATIONS,
+    "explanation": LABELS,
+    "embed": LABELS,
+}
 # Leases show within seconds whose worker died; this is for messages that nobody answers for.
 _VISIBILITY_S = 3600
 

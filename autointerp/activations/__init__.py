@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from autointerp.activations.collection_sizes import MemoryNeed
     from autointerp.activations.input_contexts import read_contexts, read_windows_and_contexts
     from autointerp.activations.line_index import RecordedWindows
+    from autointerp.activations.most_active_units import strongest_units
     from autointerp.activations.recorded_windows import (
         opened_recording,
         record_windows,
@@ -62,6 +63,7 @@ __getattr__ = lazy_names(
         "collection": "CollectPlan collect",
         "input_contexts": "read_contexts read_windows_and_contexts",
         "collection_sizes": "MemoryNeed",
+        "most_active_units": "strongest_units",
         "recorded_windows": "opened_recording record_windows recording_name remove_recording",
         "recording_parts": "Lines joined_lines read_part requests_of_part write_part",
         "sampling.negatives": (
@@ -117,6 +119,7 @@ __all__ = [
     "sampled_records",
     "save_summary",
     "silent_only",
+    "strongest_units",
     "summary_by_hook",
     "write_part",
 ]

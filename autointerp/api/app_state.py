@@ -18,6 +18,7 @@ from autointerp.api.api_config import ApiConfig, Caller, Scope
 from autointerp.api.browser_sessions import BrowserSessions, KeyChecks
 from autointerp.api.dictionary_files import DictionaryFiles
 from autointerp.api.label_indexes import LabelIndexes
+from autointerp.api.label_maxima import LabelMaximaCache
 from autointerp.api.llm_probes import LlmProbes
 from autointerp.api.problems import Problem
 from autointerp.api.request_limits import ConcurrencyLimit, RateLimits
@@ -64,6 +65,7 @@ class AppState(Services):
     streams: ConcurrencyLimit
     worker_calls: ConcurrencyLimit
     semantic_search: SemanticSearch
+    label_maxima: LabelMaximaCache
     batched_reads: BatchedReads
     combined_reads: CombinedReads
     llm_probes: LlmProbes
@@ -93,6 +95,7 @@ def app_state_of(services: Services) -> AppState:
             partial(services.job_service.call_worker, wait_s=config.activations_s),
             config.folder / "meaning",
         ),
+        label_maxima=LabelMaximaCache(),
         batched_reads=reading,
         combined_reads=CombinedReads(reading),
         llm_probes=LlmProbes(),

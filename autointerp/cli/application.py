@@ -27,6 +27,7 @@ from autointerp.cli import (
     sanity,
     serve,
     show,
+    text_activations,
 )
 from autointerp.cli.rendering.console import ExitCode, say
 from autointerp.core.errors import InputError, StorageError, UpstreamError
@@ -79,6 +80,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
         planning,
         collect,
         show,
+        text_activations,
         diff,
         sanity,
         export,

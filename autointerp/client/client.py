@@ -287,6 +287,21 @@ class Client:
         activations: dict[str, Any] = self._session.json("POST", "/v1/activations", body=body)
         return activations
 
+    def strongest(
+        self,
+        model: str,
+        text: str | Sequence[int],
+        *,
+        n: int = 20,
+        layers: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        """The units of some layers, or all, that the text or the tokens make most active."""
+        body = {"n": n, **({} if layers is None else {"layers": list(layers)}), **_given(text)}
+        found: dict[str, Any] = self._session.json(
+            "POST", f"/v1/models/{_part(model)}/strongest", body=body
+        )
+        return found
+
     def download(
         self,
         model: str,

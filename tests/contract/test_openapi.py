@@ -55,6 +55,7 @@ OPERATIONS = (
     "POST /v1/jobs",
     "POST /v1/jobs/{job_id}/cancel",
     "POST /v1/jobs/{job_id}/retry",
+    "POST /v1/models/{model}/strongest",
     "POST /v1/models/{model}/units/{hook}/{index}/explanations",
 )
 

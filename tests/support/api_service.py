@@ -80,10 +80,32 @@ def embed_letters(asked: dict[str, Any]) -> dict[str, Any]:
     return {"width": len(letters), "vectors": packed}
 
 
+def find_units(asked: dict[str, Any]) -> dict[str, Any]:
+    """What a worker says of the strongest units: 5:131 of its label, and one without."""
+    hook, maxima = "blocks.5.mlp.hook_post", {}
+    for known in asked["maxima"]:
+        if (known["hook"], known["side"]) == ("blocks.5.mlp.hook_post", "positive"):
+            maxima = dict(zip(known["indices"], known["maxima"], strict=True))
+    tokens = asked.get("text", "a b").split(" ")
+    at = min(1, len(tokens) - 1)
+    units = [
+        {
+            **{"unit": f"{asked['model']}/{hook}/{index}", "side": "positive", "position": at},
+            **{"activation": 0.5 * maxima.get(index, 1.0), "maximum": maxima.get(index)},
+            "relative": 0.5 if index in maxima else None,
+        }
+        for index in (131, 9)
+    ]
+    text = {"text": " ".join(tokens), "token_ids": list(range(len(tokens))), "tokens": tokens}
+    return {"model": asked["model"], **text, "hooks": [hook], "units": units}
+
+
 def answer_all(asked: dict[str, Any]) -> dict[str, Any]:
     """Any of them."""
     if "texts" in asked:
         return embed_letters(asked)
+    if "maxima" in asked:
+        return find_units(asked)
     return read_words(asked) if "units" in asked else score_words(asked)
 
 

@@ -8,6 +8,7 @@ from autointerp.api.routes.labels import router as labels
 from autointerp.api.routes.pages import router as pages
 from autointerp.api.routes.service_health import router as health
 from autointerp.api.routes.sign_in import router as sign_in
+from autointerp.api.routes.strongest import router as strongest
 from autointerp.api.routes.units import neuronpedia_router as neuronpedia
 from autointerp.api.routes.units import router as units
 from autointerp.api.routes.worker_requests import router as worker_requests
@@ -16,6 +17,6 @@ __all__ = ["ROUTERS"]
 
 # Those that are asked most are looked at first.
 ROUTERS = (
-    *(labels, units, jobs, events, worker_requests, dictionary),
+    *(labels, units, jobs, events, worker_requests, strongest, dictionary),
     *(estimates, neuronpedia, health, pages, sign_in),
 )

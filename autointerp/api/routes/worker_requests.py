@@ -55,34 +55,44 @@ class _Scored(BaseModel):
 )
 async def activations(asked: ActivationsRequest, state: State, caller: Submitter) -> Response:
     """Runs a text, or the tokens of one, through the model and reads the named units."""
-    _refuse_unknown_model(state, asked.model)
+    refuse_unknown_model(state, asked.model)
     units = read_units(asked.units)
     # Files that units may name are those that a job may name.
     state.job_service.policy.check(
         JobSpec(subject=asked.model, units=asked.units, llm="none"), Budget()
     )
-    _check_text(state, asked)
+    check_text(state, asked)
     facts = await in_thread(partial(facts_of, state.backend.jobs, asked.model))
     check_units(units, facts, limit=_UNITS)
     payload = asked.model_dump(exclude_none=True)
-    reply = await _ask(state, caller, "activations", payload, state.config.activations_s)
-    result = _read(ActivationsOut, {**reply, "tokenized": asked.token_ids is None})
-    _refuse_too_long(state, len(result.tokens))
+    reply = await ask_worker(state, caller, "activations", payload, state.config.activations_s)
+    result = read_reply(ActivationsOut, {**reply, "tokenized": asked.token_ids is None})
+    refuse_too_long(state, len(result.tokens))
     return Response(json_of(result), media_type=JSON)
 
 
-def _check_text(state: AppState, asked: GivenText) -> None:
+def check_text(state: AppState, asked: GivenText) -> None:
+    """Refuses what is neither a text nor tokens, or both, or surely too long.
+
+    Raises:
+        Problem: 422.
+    """
     if (asked.text is None) == (asked.token_ids is None):
         given = "neither" if asked.text is None else "both"
         raise Problem(422, "invalid_request", f"give a text or token_ids; found {given}")
-    _refuse_too_long(state, len(asked.token_ids or ()))
+    refuse_too_long(state, len(asked.token_ids or ()))
     most = state.config.limits.text_tokens
     if len(asked.text or "") > _CHARACTERS_A_TOKEN * most:
         detail = f"the text has {len(asked.text or ''):,} characters; send at most {most:,} tokens"
         raise Problem(422, "text_too_long", detail)
 
 
-def _refuse_too_long(state: AppState, n_tokens: int) -> None:
+def refuse_too_long(state: AppState, n_tokens: int) -> None:
+    """Refuses a text of so many tokens where that is more than the server reads.
+
+    Raises:
+        Problem: 422.
+    """
     most = state.config.limits.text_tokens
     if n_tokens > most:
         detail = f"the text has {n_tokens:,} tokens; send at most {most:,}"
@@ -113,8 +123,8 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
     scorers_named(asked.scorers or ())
     side = await in_thread(partial(_side, state, unit, asked))
     payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
-    reply = await _ask(state, caller, "explanation", payload, state.config.scoring_s)
-    results = [result_out(r) for r in _read(_Scored, reply).results]
+    reply = await ask_worker(state, caller, "explanation", payload, state.config.scoring_s)
+    results = [result_out(r) for r in read_reply(_Scored, reply).results]
     result = ExplanationScores(
         unit=str(unit),
         side=side,
@@ -125,7 +135,12 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
     return Response(json_of(result), media_type=JSON)
 
 
-def _refuse_unknown_model(state: AppState, model: str) -> None:
+def refuse_unknown_model(state: AppState, model: str) -> None:
+    """Refuses a model that the server does not load.
+
+    Raises:
+        Problem: 422.
+    """
     if model not in state.job_service.policy.models:
         known = ", ".join(state.job_service.policy.models)
         raise Problem(
@@ -145,9 +160,16 @@ def _side(state: AppState, unit: UnitId, asked: ExplanationRequest) -> Side:
     return asked.side or sides[0]
 
 
-async def _ask(
+async def ask_worker(
     state: AppState, caller: Caller, kind: str, payload: Mapping[str, Any], wait_s: float
 ) -> Mapping[str, Any]:
+    """A worker's reply to a request of this kind.
+
+    Raises:
+        Problem: the caller asks too often, or no worker answers in time.
+        InputError: the worker refuses the request.
+        UpstreamError: what the worker needs cannot be reached.
+    """
     retry_after_s = state.submits.take(caller.name)
     if retry_after_s:
         raise Problem.wait("too_many_requests", "this key asks workers too often", retry_after_s)
@@ -164,7 +186,12 @@ async def _ask(
     return reply
 
 
-def _read(model: type[T], reply: Mapping[str, Any]) -> T:
+def read_reply(model: type[T], reply: Mapping[str, Any]) -> T:
+    """A worker's reply as a value.
+
+    Raises:
+        UpstreamError: it is of another version.
+    """
     try:
         return model.model_validate(reply)
     except ValidationError as error:

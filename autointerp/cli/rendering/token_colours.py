@@ -92,6 +92,13 @@ class TokenPainter:
             self._append(text, visible_token(token), activation, at_peak=at_peak)
         return text
 
+    def paint_one(self, token: str, activation: float, *, at_peak: bool) -> Text:
+        """One token without its level, which may stand below it."""
+        marked = Style(bold=True, underline=True) if at_peak else Style()
+        if self.colours is Colours.NONE:
+            return Text(visible_token(token), marked)
+        return Text(visible_token(token), self._style(activation / self.peak) + marked)
+
     def legend(self) -> Text:
         """What the scale says, with the activation at its end."""
         end = f"{short(self.peak)}, the peak of the explain text; stronger ones look the same"

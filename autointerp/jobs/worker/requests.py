@@ -17,8 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from autointerp.activations import live_activations
+from autointerp.activations import live_activations, strongest_units
 from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
+from autointerp.core.characters import join_tokens
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError, first_problem
 from autointerp.core.ids import Side, UnitId
@@ -38,6 +39,7 @@ _LOOK_S, _AWAY_S = 0.2, 5.0
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
 _PERSON = "person"
+_WITH_SUBJECT = frozenset({"activations", "strongest"})
 
 
 class _Request(BaseModel):
@@ -49,6 +51,23 @@ class _Activations(_Request):
     units: str
     text: str | None = None
     token_ids: tuple[int, ...] | None = None
+    dtype: str = "float32"
+
+
+class _Maxima(_Request):
+    hook: str
+    side: Side
+    indices: tuple[int, ...]
+    maxima: tuple[float, ...]
+
+
+class _Strongest(_Request):
+    model: str
+    text: str | None = None
+    token_ids: tuple[int, ...] | None = None
+    layers: tuple[int, ...] | None = None
+    n: int
+    maxima: tuple[_Maxima, ...] = ()
     dtype: str = "float32"
 
 
@@ -85,7 +104,7 @@ class RequestHandler:
     def is_ready_for(self, request: WorkerRequest) -> bool:
         """Whether the reply needs no other subject model than the loaded one."""
         kind, payload = json.loads(request.text)
-        if kind != "activations":
+        if kind not in _WITH_SUBJECT:
             return True
         asked = json.loads(payload)
         return self._models.has_subject(asked.get("model"), asked.get("dtype", "float32"))
@@ -108,11 +127,15 @@ class RequestHandler:
     def _result(self, kind: str, payload: str) -> dict[str, Any]:
         if kind == "activations":
             return self._activations(_Activations.model_validate_json(payload))
+        if kind == "strongest":
+            return self._strongest(_Strongest.model_validate_json(payload))
         if kind == "explanation":
             return asyncio.run(self._scores(_Explanation.model_validate_json(payload)))
         if kind == "embed":
             return self._vectors(_Texts.model_validate_json(payload))
-        msg = f"unknown request {kind!r}: workers know activations, explanation and embed"
+        msg = (
+            f"unknown request {kind!r}: workers know activations, strongest, explanation and embed"
+        )
         raise InputError(msg)
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:
@@ -129,6 +152,21 @@ class RequestHandler:
                 for unit, row in zip(result.units, result.values.tolist(), strict=True)
             ],
         }
+
+    def _strongest(self, asked: _Strongest) -> dict[str, Any]:
+        subject = self._models.subject(asked.model, asked.dtype)
+        found = strongest_units(
+            subject,
+            (asked.text or "") if asked.token_ids is None else asked.token_ids,
+            asked.n,
+            layers=asked.layers,
+            maxima={
+                (known.hook, known.side): dict(zip(known.indices, known.maxima, strict=True))
+                for known in asked.maxima
+            },
+        )
+        text = join_tokens(found.tokens) if asked.text is None else asked.text
+        return {"model": subject.name, "text": text, **found.plain}
 
     def _vectors(self, asked: _Texts) -> dict[str, Any]:
         """Vectors of texts, as little-endian halves in base64; the model is loaded once."""
