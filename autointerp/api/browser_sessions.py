@@ -109,6 +109,11 @@ class BrowserSessions:
         return self._secret
 
 
+def has_cookie(headers: Headers) -> bool:
+    """Whether a browser sends a cookie of a sign-in, whatever it is worth."""
+    return _VALUE.search(headers.get("cookie", "")) is not None
+
+
 def set_cookie(value: str, *, secure: bool, lasts_s: int = LASTS_S) -> str:
     """The header that gives a browser the cookie; an empty value takes it away."""
     parts = [f"{COOKIE}={value}", "Path=/", "HttpOnly", "SameSite=Strict"]

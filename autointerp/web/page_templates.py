@@ -16,6 +16,7 @@ ASSETS: Mapping[str, str] = {
     "jobs.css": "text/css",
     "page.js": "text/javascript",
     "requests.js": "text/javascript",
+    "jobs.js": "text/javascript",
     "sign_in.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }

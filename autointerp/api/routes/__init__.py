@@ -3,6 +3,7 @@
 from autointerp.api.routes.dictionary import router as dictionary
 from autointerp.api.routes.estimates import router as estimates
 from autointerp.api.routes.events import router as events
+from autointerp.api.routes.job_pages import router as job_pages
 from autointerp.api.routes.jobs import router as jobs
 from autointerp.api.routes.labels import router as labels
 from autointerp.api.routes.pages import router as pages
@@ -18,5 +19,5 @@ __all__ = ["ROUTERS"]
 # Those that are asked most are looked at first.
 ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
-    *(estimates, neuronpedia, health, pages, sign_in),
+    *(estimates, neuronpedia, health, pages, job_pages, sign_in),
 )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial, wraps
-from typing import Annotated, Any, ParamSpec
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.problems import Problem
+from autointerp.api.routes.html_pages import html_page
 from autointerp.api.routes.units import Hook, Index, Model
 from autointerp.api.store_reads import in_thread
 from autointerp.api.unit_pages import labels_of, records_of, unit_of
@@ -24,34 +24,11 @@ from autointerp.web.page_templates import ASSETS, asset, render
 from autointerp.web.unit_profile import STATUS_WORDS, UnitProfile
 
 router = APIRouter(include_in_schema=False)
-_HTML = "text/html; charset=utf-8"
 _LINKS = Links()
-_N_ROWS, _N_JOBS = 50, 20
+_N_ROWS = 50
 _PATIENCE_S = 2.0
 _AGAIN = {"Refresh": "3", "Retry-After": "3"}
 _KEPT = {"Cache-Control": "max-age=3600"}
-_TITLES = {404: "There is nothing here", 503: "Not yet"}
-_P = ParamSpec("_P")
-
-
-def _page(read: Callable[_P, Awaitable[str]]) -> Callable[_P, Awaitable[Response]]:
-    """Answers with a page, and with one that says what is wrong where that is so."""
-
-    @wraps(read)
-    async def answer(*args: _P.args, **kwargs: _P.kwargs) -> Response:
-        try:
-            return _response(await read(*args, **kwargs))
-        except Problem as problem:
-            title = _TITLES.get(problem.status, "This does not work")
-            values = {"links": _LINKS, "title": title, "detail": _sentence(problem.detail)}
-            return _response(render("problem.html", values), problem.status, problem.headers)
-
-    return answer
-
-
-def _response(page: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    # A token may be half a surrogate pair, which no encoding writes.
-    return Response(page.encode("utf-8", "backslashreplace"), status, headers, _HTML)
 
 
 @router.get("/assets/{name}")
@@ -62,15 +39,8 @@ async def get_asset(name: Annotated[str, Path(max_length=100)]) -> Response:
     return Response(asset(name), media_type=ASSETS[name], headers=_KEPT)
 
 
-@router.get("/")
-@_page
-async def home(state: State, _caller: Reader) -> str:
-    """Shows the models and the newest jobs."""
-    return await in_thread(partial(_home, state))
-
-
 @router.get("/models/{model}")
-@_page
+@html_page
 async def model_page(
     request: Request,
     model: Model,
@@ -100,33 +70,11 @@ async def model_page(
 
 
 @router.get("/models/{model}/units/{hook}/{index}")
-@_page
+@html_page
 async def unit_page(model: Model, hook: Hook, index: Index, state: State, _caller: Reader) -> str:
     """Shows a unit: label, exemplars, real beside predicted, and what is behind it."""
     unit = unit_of(model, hook, index)
     return await in_thread(partial(_unit, state, unit))
-
-
-def _home(state: AppState) -> str:
-    models = []
-    for name in sorted(state.stores.models()):
-        # Nobody waits here for the labels of a large model, which are read when a server starts.
-        is_ready = state.indexes.ready(name) is not None
-        n, problem = state.indexes.count(name) if is_ready else (None, None)
-        models.append({"name": name, "n_labels": n, "problem": problem})
-    jobs = [
-        {
-            "id": job.id,
-            "state": job.state.value,
-            "done": job.counts.done,
-            "total": job.counts.total,
-            "units": job.asked.units,
-            "subject": job.asked.subject,
-        }
-        for job in state.backend.jobs.find(limit=_N_JOBS)
-    ]
-    values = {"links": _LINKS, "models": models, "jobs": jobs, "is_served": True}
-    return render("home.html", values)
 
 
 def _model(model: str, index: LabelIndex, asked: Asked, page: LabelPage, more: str | None) -> str:
@@ -151,7 +99,3 @@ def _unit(state: AppState, unit: UnitId) -> str:
     previous, following = (None, None) if known is None else known.view.neighbours(unit)
     view = UnitProfile.of(sides, _LINKS, previous=previous, following=following)
     return render("unit.html", {"links": _LINKS, "view": view, "words": STATUS_WORDS})
-
-
-def _sentence(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}."

@@ -13,11 +13,11 @@ from autointerp.api.app_state import State
 from autointerp.api.browser_sessions import refuse_foreign, set_cookie
 from autointerp.api.middleware.request_log import audit
 from autointerp.api.problems import Problem
+from autointerp.api.routes.html_pages import html_response, sentence
 from autointerp.web.page_links import Links
 from autointerp.web.page_templates import render
 
 router = APIRouter(include_in_schema=False)
-_HTML = "text/html; charset=utf-8"
 _OWN_PATH = re.compile(r"/(?![/\\])[\x21-\x7e]{0,1999}")
 """A path of this server, which is where a sign-in may lead; ``//host`` is another one."""
 _MOST_KEY, _MOST_FIELDS = 1_000, 20
@@ -90,7 +90,7 @@ def _led_to(to: str, cookie: str | None = None) -> Response:
 
 
 def _page(to: str, problem: Problem | None = None) -> Response:
-    said = None if problem is None else f"{problem.detail[:1].upper()}{problem.detail[1:]}."
+    said = None if problem is None else sentence(problem.detail)
     values = {"links": Links(), "to": to if _OWN_PATH.fullmatch(to) else "/", "problem": said}
     status, headers = (200, {}) if problem is None else (problem.status, problem.headers)
-    return Response(render("sign_in.html", values), status, headers, _HTML)
+    return html_response(render("sign_in.html", values), status, headers)
