@@ -55,6 +55,13 @@ def test_a_model_is_shown_by_layers_and_its_units_by_score_words_and_layer(
     assert "No label fits" in client.get("/models/tiny", params={"layer": "9"}).text
 
 
+def test_a_model_page_leads_to_each_form_of_its_dictionary(client: TestClient) -> None:
+    links = re.findall(r'href="(/v1/models/tiny/dictionary[^"]+)"', client.get("/models/tiny").text)
+    found = {client.get(link).headers["content-type"].partition(";")[0] for link in links}
+    assert len(links) == len(found) == 4
+    assert "application/zip" in found
+
+
 def test_many_units_are_shown_a_page_at_a_time(tmp_path: Path) -> None:
     service = make_service(tmp_path, fill=False)
     labels = [make_label(make_unit(i), text=f"thing {i:03}", score=i / 200) for i in range(120)]
