@@ -47,10 +47,9 @@ if TYPE_CHECKING:
     from autointerp.activations.sampling.unit_sets import (
         UnitPlan,
         UnitReader,
-        WindowTexts,
         build_sets,
-        sampled_records,
     )
+    from autointerp.activations.sampling.window_records import WindowTexts, sampled_records
     from autointerp.activations.summary import HookSummary, Summary, merge_summaries
     from autointerp.activations.summary_file import LazySummary, open_summary
     from autointerp.activations.summary_manifest import DamagedSummaryError
@@ -70,7 +69,8 @@ __getattr__ = lazy_names(
             "EmbeddedWindows TokenIndex embed_windows near_windows peak_tokens silent_only"
         ),
         "sampling.strata": "WindowSample",
-        "sampling.unit_sets": "UnitPlan UnitReader WindowTexts build_sets sampled_records",
+        "sampling.unit_sets": "UnitPlan UnitReader build_sets",
+        "sampling.window_records": "WindowTexts sampled_records",
         "summary": "HookSummary Summary merge_summaries",
         "summary_file": "LazySummary open_summary",
         "summary_manifest": "DamagedSummaryError",

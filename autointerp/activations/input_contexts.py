@@ -22,7 +22,7 @@ from autointerp.activations.activation_reading import (
     windows_wanted,
 )
 from autointerp.activations.sampling.strata import WindowSample
-from autointerp.activations.sampling.unit_sets import sampled_records
+from autointerp.activations.sampling.window_records import sampled_records
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.records import InputContexts

@@ -205,7 +205,7 @@ def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:
         "results": [_result(result, trials) for result in label.results],
         "receipts": [{**asdict(r), "as_expected": r.as_expected} for r in label.receipts],
         "peak": records.peak if records else 0.0,
-        "exemplars": _bands(records.explain) if records else [],
+        "exemplars": _bands((*records.explain, *records.shown)) if records else [],
         "held_out": records.held_out if records else [],
         "strata": records.strata if records else [],
     }

@@ -68,12 +68,15 @@ class ActivationRecord:
     activations: tuple[float, ...]
     """Raw activations of the unit, shape (n_tokens,), model units, either sign."""
     stratum: str
-    """Why the window is here: ``top``, ``band0`` (the weakest) and up, or ``silent``."""
+    """Why the window is here: ``top``, ``band0`` (the weakest) and up, or ``silent``; of windows
+    that are only shown also ``random`` and ``other``, the strongest of the other side."""
     weight: float
     """How many windows of its split it stands for: one over its inclusion probability."""
     influence: float = 1.0
     """How much the window can move a score, as far as that was known before it was read, in
     units that only compare within a unit; windows of a scored set are drawn in proportion."""
+    source: Annotated[str, later_fields.LATER] = ""
+    """Where the document came from, for people: a title, a path; empty in records of before it."""
 
     __repr__ = brief_repr
 
@@ -185,6 +188,9 @@ class UnitSets:
     explain: ExplainSet
     validation: ValidationSet
     held_out: HeldOutSet
+    shown: Annotated[tuple[ActivationRecord, ...], later_fields.LATER] = ()
+    """Explain windows that only people see, beside the explain set: further top ones, a random
+    sample that all units share, and the strongest of the other side."""
 
     __repr__ = brief_repr
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Annotated
 
+from autointerp.core import later_fields
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import brief_repr
@@ -35,6 +37,8 @@ class LabelRecords:
     held_out: tuple[ScoredRecord, ...]
     strata: tuple[Stratum, ...]
     """Of the held-out split."""
+    shown: Annotated[tuple[ActivationRecord, ...], later_fields.LATER] = ()
+    """As of the sets: what only people see."""
 
     __repr__ = brief_repr
 
@@ -61,4 +65,5 @@ def label_records(label: Label, sets: UnitSets) -> LabelRecords:
         explain=sets.explain.records,
         held_out=held_out,
         strata=sets.held_out.strata,
+        shown=sets.shown,
     )

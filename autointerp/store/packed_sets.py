@@ -7,8 +7,9 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
+from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
 from autointerp.core.files import REMAKE
 from autointerp.core.ids import Side, UnitId
@@ -35,6 +36,7 @@ class StoredWindow(NamedTuple):
     offset: int
     token_ids: tuple[int, ...]
     tokens: tuple[str, ...]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class _Head:
     validation: _Set
     held_out: _Set
     contexts: _Contexts | None
+    shown: Annotated[_Set | None, later_fields.LATER] = None
 
 
 _HEADS = Codec("packed sets", _Head)
@@ -94,6 +97,7 @@ def unpack_sets(
         contexts = head.contexts
         names = [head.explain.names, head.validation.names, head.held_out.names]
         names += [contexts.names] if contexts else []
+        names += [head.shown.names] if head.shown else []
         columns = [
             (known, numbers.ints(), numbers.ints(), numbers.floats(), numbers.floats())
             for known in names
@@ -102,6 +106,7 @@ def unpack_sets(
         explain, validation, held_out, *others = (
             tuple(_records(lines, *column)) for column in columns
         )
+        shown = others.pop() if head.shown else ()
         read = None
         if contexts:
             read = InputContexts(others[0], contexts.places, contexts.vectors, contexts.hook)
@@ -110,6 +115,7 @@ def unpack_sets(
             ExplainSet(unit, side, explain, head.explain.peak, read),
             ValidationSet(unit, side, validation, head.validation.strata, head.validation.peak),
             HeldOutSet(unit, side, held_out, head.held_out.strata, head.held_out.peak),
+            shown,
         )
 
 
@@ -120,6 +126,7 @@ def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
     contexts = explain.contexts
     parts = [explain.records, validation.records, held_out.records]
     parts += [contexts.records] if contexts else []
+    parts += [sets.shown] if sets.shown else []
     names = [tuple(dict.fromkeys(record.stratum for record in part)) for part in parts]
     of_parts = [list(map(_line, part)) for part in parts]
     lines = dict.fromkeys(chain.from_iterable(of_parts))
@@ -139,6 +146,7 @@ def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
         _Set(names[1], validation.strata, validation.peak),
         _Set(names[2], held_out.strata, held_out.peak),
         _Contexts(names[3], contexts.places, contexts.vectors, contexts.hook) if contexts else None,
+        _Set(names[-1]) if sets.shown else None,
     )
     return tuple(window for window, _ in lines), frame([_HEADS.encode(head), numbers.data])
 
@@ -148,6 +156,8 @@ class _Text:
     documents: tuple[str, ...]
     tokens: tuple[str, ...]
     """The texts of the different tokens."""
+    sources: Annotated[tuple[str, ...], later_fields.LATER] = ()
+    """As many as documents, or none."""
 
 
 _TEXTS = Codec("text of records", _Text)
@@ -164,7 +174,12 @@ def pack_whole_sets(sets: UnitSets) -> bytes:
     numbers.ints([len(window.tokens) for window in windows])
     numbers.ints([places[pair] for pair in pairs])
     numbers.ints([token for token, _ in places])
-    text = _Text(tuple(w.document for w in windows), tuple(token for _, token in places))
+    sources = tuple(window.source for window in windows)
+    text = _Text(
+        tuple(window.document for window in windows),
+        tuple(token for _, token in places),
+        sources if any(sources) else (),
+    )
     return frame([_TEXTS.encode(text), numbers.data, data])
 
 
@@ -179,11 +194,15 @@ def unpack_whole_sets(data: bytes, *, where: str, advice: str = REMAKE) -> UnitS
     text = _TEXTS.decode(packed, where=where, advice=advice)
     with damages(where, advice):
         numbers = Unpacker(numbers_of_text)
-        windows, offsets, lengths, places, ids = (numbers.ints() for _ in range(5))
-        tokens = iter([(ids[place], text.tokens[place]) for place in places])
+        windows, offsets, lengths, places, known = (numbers.ints() for _ in range(5))
+        tokens = iter([(known[place], text.tokens[place]) for place in places])
         read = [tuple(zip(*islice(tokens, n), strict=True)) or ((), ()) for n in lengths]
-        columns = zip(windows, text.documents, offsets, read, strict=True)
-        there = [StoredWindow(w, document, offset, *pair) for w, document, offset, pair in columns]
+        sources = text.sources or ("",) * len(windows)
+        columns = zip(windows, text.documents, offsets, read, sources, strict=True)
+        there = [
+            StoredWindow(window, document, offset, ids, own, source)
+            for window, document, offset, (ids, own), source in columns
+        ]
     return unpack_sets(there, rest, where=where, advice=advice)
 
 
@@ -194,8 +213,8 @@ def _line(record: ActivationRecord) -> tuple[StoredWindow, tuple[float, ...]]:
     text = "".join(record.tokens)
     is_clean = text == without_surrogates(text)
     tokens = record.tokens if is_clean else tuple(map(without_surrogates, record.tokens))
-    document = without_surrogates(record.document)
-    window = StoredWindow(record.window, document, record.offset, record.token_ids, tokens)
+    document, source = map(without_surrogates, (record.document, record.source))
+    window = StoredWindow(record.window, document, record.offset, record.token_ids, tokens, source)
     return window, record.activations
 
 
@@ -228,4 +247,5 @@ def _records(
     columns = zip(places, strata, weights, influences, strict=True)
     for place, stratum, weight, influence in columns:
         window, activations = lines[place]
-        yield ActivationRecord(*window, activations, names[stratum], weight, influence)
+        how = names[stratum], weight, influence, window.source
+        yield ActivationRecord(*window[:5], activations, *how)

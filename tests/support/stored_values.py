@@ -95,6 +95,7 @@ def _records(draw: st.DrawFn) -> ActivationRecord:
         stratum=draw(text),
         weight=draw(finite),
         influence=draw(finite),
+        source=draw(text),
     )
 
 
@@ -111,4 +112,5 @@ def unit_sets(draw: st.DrawFn) -> UnitSets:
         ExplainSet(unit, side, draw(records), draw(finite), draw(st.none() | contexts)),
         ValidationSet(unit, side, draw(records), strata, draw(finite)),
         HeldOutSet(unit, side, draw(records), strata, draw(finite)),
+        draw(records),
     )

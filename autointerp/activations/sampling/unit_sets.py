@@ -9,9 +9,9 @@ import numpy as np
 
 from autointerp.activations.activation_reading import Activations
 from autointerp.activations.kernels.encoding import signed_edges
-from autointerp.activations.line_index import recorded_lines
 from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.activations.sampling.influence import LookupInfluence
+from autointerp.activations.sampling.shown_windows import shown_beside, shown_windows
 from autointerp.activations.sampling.strata import (
     SILENT,
     TOP,
@@ -21,6 +21,7 @@ from autointerp.activations.sampling.strata import (
     sample_windows,
     unit_strata,
 )
+from autointerp.activations.sampling.window_records import WindowTexts, sampled_records
 from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.core.config import SelectConfig
@@ -35,7 +36,7 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.core.seeds import derive_seed
-from autointerp.core.text import Split, Window
+from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
 
@@ -53,11 +54,14 @@ class UnitPlan:
     """Largest activation of the side on explain text."""
     samples: Mapping[Split, WindowSample]
     select: SelectConfig
+    shown: WindowSample
+    """What only people see; some may be in the explain set."""
 
     @property
     def windows(self) -> tuple[int, ...]:
         """Every window that is needed."""
-        return tuple(window for d in self.samples.values() for window in d.windows)
+        samples = (*self.samples.values(), self.shown)
+        return tuple(dict.fromkeys(window for sample in samples for window in sample.windows))
 
 
 def stronger_side(summary: HookSummary, column: int, *, two_sided: bool) -> Side:
@@ -125,7 +129,13 @@ class UnitReader:
             Split.VALIDATION: self._scored(unit, side, Split.VALIDATION),
             Split.HELD_OUT: self._scored(unit, side, Split.HELD_OUT),
         }
-        return UnitPlan(unit, side, self.peak(unit, side), samples, self._select)
+        shown = shown_windows(
+            self._summary.split(unit.hook, Split.EXPLAIN),
+            side=_number(side),
+            column=self.column(unit),
+            threshold=self._threshold,
+        )
+        return UnitPlan(unit, side, self.peak(unit, side), samples, self._select, shown)
 
     def token_means(self, unit: UnitId, side: Side) -> TokenMeans:
         """The unit's token lookup table over all explain tokens."""
@@ -207,10 +217,6 @@ class UnitReader:
         return WindowSample(tuple(sampled))
 
 
-WindowTexts = dict[int, tuple[Window, tuple[str, ...]]]
-"""Windows by id with the strings of their tokens."""
-
-
 def build_sets(
     plan: UnitPlan,
     activations: Activations,
@@ -224,15 +230,16 @@ def build_sets(
     """
     plan, texts = diverse_plan(plan, activations, corpus), {} if texts is None else texts
 
-    def records(split: Split) -> tuple[ActivationRecord, ...]:
-        return sampled_records(plan.samples[split], plan.unit, activations, corpus, subject, texts)
+    def records(sample: WindowSample) -> tuple[ActivationRecord, ...]:
+        return sampled_records(sample, plan.unit, activations, corpus, subject, texts)
 
     unit, side, peak = plan.unit, plan.side, plan.peak
-    validation, held_out = plan.samples[Split.VALIDATION], plan.samples[Split.HELD_OUT]
+    explain, validation, held_out = (plan.samples[split] for split in Split)
     return UnitSets(
-        ExplainSet(unit, side, records(Split.EXPLAIN), peak),
-        ValidationSet(unit, side, records(Split.VALIDATION), validation.strata, peak),
-        HeldOutSet(unit, side, records(Split.HELD_OUT), held_out.strata, peak),
+        ExplainSet(unit, side, records(explain), peak),
+        ValidationSet(unit, side, records(validation), validation.strata, peak),
+        HeldOutSet(unit, side, records(held_out), held_out.strata, peak),
+        records(shown_beside(plan.shown, explain)),
     )
 
 
@@ -256,38 +263,6 @@ def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) 
     rest = [window for window in explain.sampled if window.stratum != TOP]
     sample = WindowSample((*differing, *rest))
     return replace(plan, samples={**plan.samples, Split.EXPLAIN: sample})
-
-
-def sampled_records(
-    sample: WindowSample,
-    unit: UnitId,
-    activations: Activations,
-    corpus: TokenCorpus,
-    subject: SubjectModel,
-    texts: WindowTexts | None = None,
-) -> tuple[ActivationRecord, ...]:
-    """The sampled windows with their tokens and the unit's activations, in their order."""
-    result, texts = [], {} if texts is None else texts
-    lines = recorded_lines(activations, (unit.hook, unit.index), sample.windows, corpus)
-    for line, (window_id, stratum, weight, influence) in zip(lines, sample.sampled, strict=True):
-        if window_id not in texts:
-            window = corpus[window_id]
-            texts[window_id] = window, subject.tokenizer.pieces(window.token_ids)
-        window, tokens = texts[window_id]
-        result.append(
-            ActivationRecord(
-                window=window_id,
-                document=window.document,
-                offset=window.offset,
-                token_ids=window.token_ids,
-                tokens=tokens,
-                activations=tuple(line[: len(window.token_ids)]),
-                stratum=stratum,
-                weight=weight,
-                influence=influence,
-            )
-        )
-    return tuple(result)
 
 
 def _number(side: Side) -> int:

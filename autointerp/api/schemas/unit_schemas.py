@@ -81,6 +81,7 @@ class RecordOut(Wire):
     stratum: str
     weight: float
     influence: float
+    source: str = Field(description="Title or path of the document; empty in older records.")
 
 
 class ScoredOut(RecordOut):

@@ -74,6 +74,7 @@ class ChunkRecords:
             "pieces": [list(self.token_strings), list(self.token_strings.values())],
             "cases": rows,
             "documents": [record.document for record in records],
+            "sources": {record.document: record.source for record in records},
             "strata": [record.stratum for record in records],
         }
         arrays["head"] = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
@@ -143,6 +144,7 @@ def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
                 *([] if contexts is None else [contexts.records]),
             )
         ],
+        "n_shown": len(sets.shown),
         "inputs": None if contexts is None else [contexts.places, contexts.vectors, contexts.hook],
         "promoted": unit.promoted,
         "suppressed": unit.suppressed,
@@ -157,6 +159,7 @@ def _records_of(unit: UnitRecords) -> Iterator[ActivationRecord]:
     yield from unit.negatives
     if sets.explain.contexts is not None:
         yield from sets.explain.contexts.records
+    yield from sets.shown
 
 
 def _record_arrays(records: Sequence[ActivationRecord]) -> dict[str, NDArray[Any]]:
@@ -198,6 +201,8 @@ def _read_records(
     arrays: dict[str, NDArray[Any]], head: dict[str, Any], strings: dict[int, str]
 ) -> Iterator[ActivationRecord]:
     tokens, activations = arrays["tokens"].tolist(), arrays["activations"].tolist()
+    # Chunks that an earlier version wrote have none.
+    sources = head.get("sources", {})
     rows = zip(
         arrays["lengths"].tolist(),
         arrays["windows"].tolist(),
@@ -219,6 +224,7 @@ def _read_records(
             stratum=stratum,
             weight=weight,
             influence=influence,
+            source=sources.get(document, ""),
         )
         first += length
 
@@ -234,6 +240,7 @@ def _unit(
     if more:
         places, vectors, hook = row["inputs"]
         contexts = InputContexts(more[0], tuple(map(tuple, places)), vectors, hook)
+    shown = tuple(next(records) for _ in range(row.get("n_shown", 0)))
     # Chunks that an earlier version wrote have none.
     promoted_values, suppressed_values = map(tuple, row.get("effects", ((), ())))
     return UnitRecords(
@@ -242,6 +249,7 @@ def _unit(
             ExplainSet(unit, side, explain, peak, contexts),
             ValidationSet(unit, side, validation, _STRATA.validate_python(row["validation"]), peak),
             HeldOutSet(unit, side, held_out, _STRATA.validate_python(row["held_out"]), peak),
+            shown,
         ),
         token_means=table,
         stats=_STATS.validate_python(row["stats"]),

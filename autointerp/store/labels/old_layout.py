@@ -109,6 +109,7 @@ class OldFolder:
             ExplainSet(stored.unit, side, stored.explain, stored.peak),
             ValidationSet(stored.unit, side, (), (), stored.peak),
             HeldOutSet(stored.unit, side, stored.held_out, stored.strata, stored.peak),
+            stored.shown,
         )
 
     def copy(

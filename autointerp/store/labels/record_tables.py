@@ -33,6 +33,9 @@ CREATE TABLE compact (n_sets INTEGER NOT NULL)
 _PUT = "INSERT OR REPLACE INTO sets VALUES (?, ?, ?, ?)"
 _SIDES = tuple(Side)
 
+# In the column of a window's document, between its id and where it came from.
+_BETWEEN = "\x1f"
+
 Ref = tuple[int, int]
 """A window's number and its variant: windows of several corpora may have one number."""
 
@@ -150,7 +153,7 @@ def _refs(packed: bytes, where: str, advice: str) -> list[Ref]:
 
 def _ref(connection: Connection, window: StoredWindow) -> Ref:
     """Where the window is in the table, to which it is added where it is not."""
-    content = "\x1f".join((window.document, *map(str, window[2:4]), *window.tokens))
+    content = _BETWEEN.join((window.document, *map(str, window[2:4]), *window.tokens))
     digest = hashlib.blake2b(content.encode(), digest_size=8).digest()
     query = "SELECT variant, digest FROM windows WHERE window = ? ORDER BY variant"
     known = connection.execute(query, (window.number,)).fetchall()
@@ -160,7 +163,10 @@ def _ref(connection: Connection, window: StoredWindow) -> Ref:
     ids = Packer()
     ids.ints(window.token_ids)
     tokens = None if _are_known(connection, window) else plain_json(window.tokens).decode()
-    row = (window.number, len(known), digest, window.document, window.offset, ids.data, tokens)
+    document = _BETWEEN.join(
+        [window.document, window.source] if window.source else [window.document]
+    )
+    row = (window.number, len(known), digest, document, window.offset, ids.data, tokens)
     connection.execute("INSERT INTO windows VALUES (?, ?, ?, ?, ?, ?, ?)", row)
     return window.number, len(known)
 
@@ -185,8 +191,9 @@ def _windows(connection: Connection, refs: Sequence[Ref]) -> list[StoredWindow]:
     texts = _texts(connection, set[int]().union(*ids))
     known = {
         (window, variant): StoredWindow(
-            *(window, document, start, its_ids),
+            *(window, document.partition(_BETWEEN)[0], start, its_ids),
             tuple(json.loads(own) if own else [texts[token] for token in its_ids]),
+            document.partition(_BETWEEN)[2],
         )
         for (window, variant, document, start, _, own), its_ids in zip(rows, ids, strict=True)
     }

@@ -20,6 +20,7 @@ from autointerp.core.text import Split
 HOOK = "blocks.1.mlp.hook_post"
 SELECT = SelectConfig(n_top=4, n_band=2, n_silent=3)
 N_HELDOUT = 10
+_SHOWN = ("top", "random", "other")
 UNIT = UnitId("tiny", HOOK, 11)
 UNIT_0 = UnitId("tiny", HOOK, 0)
 
@@ -126,6 +127,24 @@ def test_statistics_are_over_all_splits(collected: Any, reader: UnitReader) -> N
     assert stats.bin_edges[0] <= stats.minimum
     assert stats.maximum <= stats.bin_edges[-1]
     assert [q for q, _ in stats.quantiles] == sorted(q for q, _ in stats.quantiles)
+
+
+def test_people_see_all_top_windows_a_shared_sample_and_the_other_side_too(
+    collected: Any, reader: UnitReader
+) -> None:
+    sets = sets_of(collected, reader, Side.POSITIVE)
+    ids, corpus = collected.oracle.ids(Split.EXPLAIN), collected.corpus
+    by_stratum = {name: [r for r in sets.shown if r.stratum == name] for name in _SHOWN}
+    explained = {record.window for record in sets.explain.records if record.stratum == "top"}
+    further = by_stratum["top"]
+    assert len(explained) + len(further) == collected.summary.identity.config.top_k
+    assert not explained & {record.window for record in further}
+    assert [r.window for r in by_stratum["random"]] == [
+        *collected.summary.split(HOOK, Split.EXPLAIN).shared_windows[:4]
+    ]
+    strongest = sorted(ids, key=lambda i: collected.oracle.lines[i][:, 11].min())[:4]
+    assert [record.window for record in by_stratum["other"]] == strongest
+    assert all(r.source == corpus.source(r.document) and r.window in ids for r in sets.shown)
 
 
 def test_quantiles_of_peaks_are_those_of_the_side(collected: Any, reader: UnitReader) -> None:
