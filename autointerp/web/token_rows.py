@@ -5,45 +5,34 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
+from html import escape
+
+from markupsafe import Markup
 
 from autointerp.core.characters import character_runs, join_tokens
 from autointerp.core.records import MAX_LEVEL
 
 _BEFORE, _TOKENS = 11, 16
 _SHOWN = {"\n": "↵", "\t": "⇥", "\r": "␍"}
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One token, or several that share a character."""
-
-    text: str
-    """As it is shown: a line break as ↵, a lone space as a dot."""
-    level: int
-    """0..10 of the peak, rounded to the nearest."""
-    is_peak: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """Cells in a row that are shown alike."""
-
-    classes: str
-    """``out`` where they are none of the sixteen tokens around the peak, ``behind`` where they
-    stand behind it, so that a causal model has not read them there."""
-    cells: tuple[Cell, ...]
+_OPENINGS = ("<i>", *(f'<i class="a{level}">' for level in range(1, MAX_LEVEL + 1)))
+_AT_PEAK = ('<i class="peak">', *(f'<i class="a{n} peak">' for n in range(1, MAX_LEVEL + 1)))
 
 
 @dataclass(frozen=True, slots=True)
 class WindowRows:
-    """A window as a page shows it: what is real, and what is predicted where it is."""
+    """A window as a page shows it: what is real, and what is predicted where it is.
 
-    real: tuple[Segment, ...]
-    predicted: tuple[Segment, ...]
+    A row is made of ``span``: those of class ``out`` are none of the sixteen tokens around the
+    peak, those of class ``behind`` stand behind it, where a causal model has not read them yet. In
+    them is an ``i`` a token, or for several that share a character, with its level as a class.
+    """
+
+    real: Markup
+    predicted: Markup
     """Empty where nothing is."""
     facts: Mapping[str, str]
-    """By attribute, a value for each cell: ``ids``, ``real``, ``predicted``; and ``first``, the
+    """By attribute, a value for each ``i``: ``ids``, ``real``, ``predicted``; and ``first``, the
     position of the first in its document."""
 
 
@@ -60,44 +49,75 @@ class WindowTokens:
     predicted: Sequence[float] | None = None
 
     def rows(self, *, peak: float) -> WindowRows:
-        """Its rows, on one scale from 0 to the peak."""
+        """Its rows, on one scale from 0 to the peak; levels are rounded to the nearest."""
         runs = character_runs(self.tokens)
-        facts = {
-            "first": str(self.offset),
-            "ids": ",".join("+".join(str(self.token_ids[i]) for i in run) for run in runs),
-            "real": _values(self.real, runs),
-        }
-        predicted: tuple[Segment, ...] = ()
-        if self.predicted is not None:
-            facts["predicted"] = _values(self.predicted, runs)
-            predicted = self._segments(self.predicted, runs, peak)
-        return WindowRows(self._segments(self.real, runs, peak), predicted, facts)
-
-    def _segments(
-        self, values: Sequence[float], runs: Sequence[range], peak: float
-    ) -> tuple[Segment, ...]:
+        texts, ids = self.tokens, [str(token) for token in self.token_ids]
+        real, predicted = self.real, self.predicted
+        if len(runs) < len(texts):
+            texts = [join_tokens(self.tokens[run.start : run.stop]) for run in runs]
+            ids = ["+".join(ids[run.start : run.stop]) for run in runs]
+            real = _of_runs(real, runs)
+            predicted = None if predicted is None else _of_runs(predicted, runs)
+        # What is shown has so many tokens, however many of them share a character.
         at = max(range(len(self.real)), key=self.real.__getitem__, default=0)
         start = max(0, min(at - _BEFORE, len(self.real) - _TOKENS))
+        ends = (
+            next((i for i, run in enumerate(runs) if run.stop > place), len(runs))
+            for place in (start, at + 1, start + _TOKENS)
+        )
+        cells = _Cells([_closed(text) for text in texts], tuple(ends), _level_of(peak))
+        facts = {"first": str(self.offset), "ids": ",".join(ids), "real": _values(real)}
+        if predicted is not None:
+            facts["predicted"] = _values(predicted)
+        peak_at = next((i for i, run in enumerate(runs) if at in run), 0)
+        rows = [cells.row(values, peak_at) for values in (real, predicted or ())]
+        return WindowRows(rows[0], rows[1], facts)
 
-        def classes(run: range) -> str:
-            is_out = run.stop <= start or run.start >= start + _TOKENS
-            return " ".join(["out"] * is_out + ["behind"] * (run.start > at))
 
-        return tuple(
-            Segment(name, tuple(self._cell(run, values, at, peak) for run in group))
-            for name, group in groupby(runs, key=classes)
+@dataclass(frozen=True, slots=True)
+class _Cells:
+    texts: Sequence[str]
+    ends: tuple[int, ...]
+    """Where the tokens around the peak begin, where those behind it do, and where they end."""
+    per_level: float
+
+    def row(self, values: Sequence[float], peak_at: int) -> Markup:
+        if not values:
+            return Markup()
+        scale, most = self.per_level, MAX_LEVEL
+        levels = [min(most, round(scale * v)) if v > 0 else 0 for v in values]
+        cells = [
+            f"{_OPENINGS[level]}{text}" for level, text in zip(levels, self.texts, strict=True)
+        ]
+        cells[peak_at] = f"{_AT_PEAK[levels[peak_at]]}{self.texts[peak_at]}"
+        first, behind, last = self.ends
+        parts = (
+            ('<span class="out">', cells[:first]),
+            ("<span>", cells[first:behind]),
+            ('<span class="behind">', cells[behind:last]),
+            ('<span class="out behind">', cells[last:]),
+        )
+        # Everything in it is escaped, or made here.
+        return Markup(  # noqa: S704
+            "".join(f"{opening}{''.join(own)}</span>" for opening, own in parts if own)
         )
 
-    def _cell(self, run: range, values: Sequence[float], at: int, peak: float) -> Cell:
-        # Nearly every run is one token.
-        value = values[run.start] if len(run) == 1 else max(values[run.start : run.stop])
-        fraction = min(1.0, max(0.0, value) / peak) if peak > 0 else 0.0
-        text = shown_text(join_tokens(self.tokens[run.start : run.stop]))
-        return Cell(text, round(MAX_LEVEL * fraction), at in run)
+
+def _level_of(peak: float) -> float:
+    return MAX_LEVEL / peak if peak > 0 else 0.0
 
 
-def _values(values: Sequence[float], runs: Sequence[range]) -> str:
-    return ",".join(f"{max(values[run.start : run.stop]):.3g}" for run in runs)
+def _of_runs(values: Sequence[float], runs: Sequence[range]) -> list[float]:
+    return [max(values[run.start : run.stop]) for run in runs]
+
+
+def _values(values: Sequence[float]) -> str:
+    return ",".join([f"{value:.3g}" if value else "0" for value in values])
+
+
+@lru_cache(1 << 15)
+def _closed(text: str) -> str:
+    return f"{escape(shown_text(text))}</i>"
 
 
 def shown_text(text: str) -> str:

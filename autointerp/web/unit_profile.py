@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby, zip_longest
-
-import numpy as np
+from itertools import zip_longest
 
 from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.records import ActivationRecord, band_order
 from autointerp.core.scores import Score
 from autointerp.core.sense_types import Receipt, Sense, SenseScore, survivors
-from autointerp.store.label_records import LabelRecords, ScoredRecord
+from autointerp.store.label_records import LabelRecords
 from autointerp.web.activation_chart import ActivationChart
 from autointerp.web.page_links import Links
-from autointerp.web.token_rows import WindowRows, WindowTokens, shown_text
+from autointerp.web.token_rows import shown_text
+from autointerp.web.unit_exemplars import (
+    Band,
+    BandShare,
+    HeldOutGroup,
+    band_shares,
+    exemplar_bands,
+    held_out_groups,
+)
 
 _SIDES = {Side.POSITIVE: "positive side", Side.NEGATIVE: "negative side"}
-_HELD_OUT = 8
-_MOST_OF_A_BAND = 20
-_BANDS = {
-    "top": "Strongest",
-    "silent": "Silent",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,41 +51,6 @@ class ExplanationPart:
 
 
 @dataclass(frozen=True, slots=True)
-class ShownExemplar:
-    """A window of the explain set."""
-
-    peak: float
-    rows: WindowRows
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class Band:
-    """Exemplars of one stratum."""
-
-    title: str
-    exemplars: tuple[ShownExemplar, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutWindow:
-    """A held-out window, real above predicted."""
-
-    rows: WindowRows
-    peak: float
-    correlation: float | None
-    source: str
-
-
-@dataclass(frozen=True, slots=True)
-class HeldOutGroup:
-    """Some of the held-out windows."""
-
-    title: str
-    windows: tuple[HeldOutWindow, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class SideView:
     """Everything about one side of a unit."""
 
@@ -100,6 +64,7 @@ class SideView:
     survived: tuple[int, int]
     bands: tuple[Band, ...]
     held_out: tuple[HeldOutGroup, ...]
+    shares: tuple[BandShare, ...]
     chart: ActivationChart | None
     promoted: tuple[tuple[str, float | None], ...]
     suppressed: tuple[tuple[str, float | None], ...]
@@ -140,8 +105,9 @@ def _side(label: Label, records: LabelRecords | None) -> SideView:
         tuple(_explanations(label)),
         label.receipts,
         survivors(label.receipts),
-        tuple(_bands(records, label.side)) if records is not None else (),
-        tuple(_held_out(records, label.side)) if records is not None else (),
+        () if records is None else tuple(exemplar_bands(label, records)),
+        () if records is None else tuple(held_out_groups(label, records)),
+        () if records is None else band_shares(records, label.side),
         ActivationChart.of(label.stats, label.side),
         _effects(label.promoted, label.promoted_values),
         _effects(label.suppressed, label.suppressed_values),
@@ -204,74 +170,6 @@ def _senses(label: Label, one: ScoredExplanation) -> Iterator[SenseLine]:
     for number, (sense, score) in enumerate(zip_longest(senses, scores[: len(senses)])):
         own = [r for r in label.receipts if is_llm and r.sense == number]
         yield SenseLine(number + 1, sense, score, survivors(own))
-
-
-def _bands(records: LabelRecords, side: Side) -> Iterator[Band]:
-    ordered = sorted(records.explain, key=lambda record: band_order(record.stratum))
-    names = [name for name, _ in groupby(ordered, key=lambda record: record.stratum)]
-    weakest = len([name for name in names if name.startswith("band")])
-    for name, group in groupby(ordered, key=lambda record: record.stratum):
-        found = sorted(group, key=lambda record: -record.peak(side))[:_MOST_OF_A_BAND]
-        exemplars = tuple(_exemplar(record, side, records.peak) for record in found)
-        title = _BANDS.get(name)
-        if title is None:
-            place = int(name.removeprefix("band")) + 1
-            title = f"Quantile band {place} of {weakest}, 1 the weakest"
-        yield Band(title, exemplars)
-
-
-def _exemplar(record: ActivationRecord, side: Side, peak: float) -> ShownExemplar:
-    window = _window(record, side)
-    return ShownExemplar(record.peak(side), window.rows(peak=peak), _source(record))
-
-
-def _held_out(records: LabelRecords, side: Side) -> Iterator[HeldOutGroup]:
-    windows = [record for record in records.held_out if record.predicted is not None]
-    if not windows:
-        return
-    fits = {record.window: _correlation(record, side) for record in windows}
-    known = [record for record in windows if fits[record.window] is not None]
-    by_fit = sorted(known, key=lambda record: fits[record.window] or 0.0)
-    n = min(4, max(1, len(by_fit) // 2))
-    strongest = sorted(windows, key=lambda record: -record.peak(side))[:_HELD_OUT]
-    for title, chosen in (
-        ("Strongest", strongest),
-        ("Predicted best", list(reversed(by_fit[-n:])) if by_fit else []),
-        ("Predicted worst", by_fit[:n]),
-    ):
-        shown = tuple(_judged(record, side, records.peak, fits[record.window]) for record in chosen)
-        if shown:
-            yield HeldOutGroup(title, shown)
-
-
-def _judged(
-    record: ScoredRecord, side: Side, peak: float, correlation: float | None
-) -> HeldOutWindow:
-    window = _window(record, side)
-    return HeldOutWindow(
-        window.rows(peak=peak),
-        record.peak(side),
-        correlation,
-        _source(record),
-    )
-
-
-def _window(record: ActivationRecord, side: Side) -> WindowTokens:
-    predicted = record.predicted if isinstance(record, ScoredRecord) else None
-    return WindowTokens(
-        record.tokens, record.token_ids, record.offset, record.side(side), predicted
-    )
-
-
-def _correlation(record: ScoredRecord, side: Side) -> float | None:
-    real, predicted = np.array(record.side(side)), np.array(record.predicted)
-    if real.std() == 0 or predicted.std() == 0:
-        return None
-    return float(np.corrcoef(real, predicted)[0, 1])
-
-
-def _source(record: ActivationRecord) -> str:
-    return f"{shown_text(record.document)}, from token {record.offset}"
 
 
 def _effects(
