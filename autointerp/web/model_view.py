@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.explanations import LabelStatus
-from autointerp.core.ids import HookPoint, UnitId
+from autointerp.core.ids import HookPoint
 from autointerp.web.page_links import Links
-from autointerp.web.unit_profile import STATUS_WORDS
+from autointerp.web.unit_lists import STATUS_WORDS, Glance, UnitLine
 
 _N_BARS = 20
+_MOST_SENSES = 3
 STATUSES: tuple[LabelStatus, ...] = (
     LabelStatus.OK,
     LabelStatus.NO_SIGNAL,
@@ -24,6 +25,8 @@ STATUSES: tuple[LabelStatus, ...] = (
 ORDERS: Mapping[str, str] = {
     "-score": "best first",
     "score": "worst first",
+    "-surprise": "furthest above the token table",
+    "surprise": "furthest below the token table",
     "unit": "by unit",
     "matches": "best match first",
 }
@@ -51,6 +54,9 @@ class LayerLine:
     histogram: tuple[float, ...]
     """Heights from 0 to 20 of 20 bars between the scores 0 and 1."""
     link: str | None
+    senses: tuple[BarPiece, ...] = ()
+    """Shares of one, two and more senses among the labels whose senses are told apart."""
+    said_of_senses: str = ""
 
     @classmethod
     def of(
@@ -59,8 +65,9 @@ class LayerLine:
         counts: Mapping[LabelStatus, int],
         scores: NDArray[np.float64],
         link: str | None,
+        senses: NDArray[np.int64],
     ) -> LayerLine:
-        """Scores are those that there are."""
+        """Scores are those that there are, and senses one number a label, 0 where it has none."""
         n, x, shares = sum(counts.values()), 0.0, []
         for status in STATUSES:
             width = 100 * counts.get(status, 0) / max(1, n)
@@ -71,17 +78,22 @@ class LayerLine:
         found = np.histogram(np.clip(scores, 0.0, 1.0), bins=_N_BARS, range=(0.0, 1.0))[0]
         heights = 20 * found / max(1, int(found.max(initial=0)))
         median = float(np.median(scores)) if len(scores) else None
-        return cls(hook, n, tuple(shares), said, median, tuple(heights.tolist()), link)
+        return cls(
+            *(hook, n, tuple(shares), said, median, tuple(heights.tolist()), link),
+            *_sense_shares(senses[senses > 0]),
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class UnitLine:
-    """One label in a list."""
-
-    unit: str
-    link: str
-    score: str
-    text: str
+def _sense_shares(senses: NDArray[np.int64]) -> tuple[tuple[BarPiece, ...], str]:
+    if not len(senses):
+        return (), ""
+    counts = np.bincount(np.minimum(senses, _MOST_SENSES), minlength=_MOST_SENSES + 1)[1:]
+    widths = (100 * counts / counts.sum()).tolist()
+    ends = np.cumsum([0.0, *widths]).tolist()
+    pieces = (BarPiece(f"n{i}", ends[i - 1], width) for i, width in enumerate(widths, 1))
+    words = zip(("one sense", "two senses", "more"), widths, strict=True)
+    said = ", ".join(f"{width:.0f} % {word}" for word, width in words)
+    return tuple(piece for piece in pieces if piece.width), said
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +117,17 @@ class ModelView:
     rows: tuple[UnitLine, ...]
     more: str | None = None
     asked: Asked = Asked()
+    glances: tuple[Glance, ...] = ()
 
     @property
     def is_served(self) -> bool:
         """Whether a server answers searches."""
         return not self.links.are_files
+
+    @property
+    def has_senses(self) -> bool:
+        """Whether senses are told apart at any hook point."""
+        return any(layer.senses for layer in self.layers)
 
     @property
     def orders(self) -> tuple[tuple[str, str], ...]:
@@ -118,34 +136,19 @@ class ModelView:
         return tuple((key, title) for key, title in known if self.asked.words or key != "matches")
 
 
-def unit_lines(rows: Iterable[Mapping[str, object]], links: Links) -> tuple[UnitLine, ...]:
-    """From rows as the dictionary has them."""
-    return tuple(_unit_line(row, links) for row in rows)
-
-
-def _unit_line(row: Mapping[str, object], links: Links) -> UnitLine:
-    unit, score = (
-        UnitId(str(row["model_id"]), str(row["hook"]), int(str(row["index"]))),
-        row["score"],
-    )
-    text = row["description"] or row["status_reason"] or row["status"]
-    sign = "-" if row["polarity"] == "negative" else ""
-    value = f"{score:.2f}" if isinstance(score, float) else "–"
-    return UnitLine(f"{unit.short}{sign and ' ' + sign}", links.unit(unit), value, str(text))
-
-
 def layer_lines(
     hooks: Sequence[str],
     of: NDArray[np.int64],
     statuses: Sequence[LabelStatus],
     kinds: NDArray[np.int64],
     scores: NDArray[np.float64],
+    senses: NDArray[np.int64],
     link: Callable[[str], str | None] = lambda _: None,
 ) -> tuple[LayerLine, ...]:
     """A line for each hook point that has labels, in order of layers.
 
-    Of each label: its hook point and its status, by their places in `hooks` and `statuses`, and
-    its score, which may be no number.
+    Of each label: its hook point and its status, by their places in `hooks` and `statuses`, its
+    score, which may be no number, and how many senses it has, 0 where that is not known.
     """
     result = []
     for place in sorted(
@@ -160,6 +163,7 @@ def layer_lines(
                 dict(zip(statuses, found, strict=True)),
                 known[np.isfinite(known)],
                 link(hooks[place]),
+                senses[own],
             )
         )
     return tuple(result)

@@ -39,6 +39,10 @@ class Links:
             return f"{self.root}/models/{file_name(model)}/index.html"
         return f"/models/{quote(model, safe='')}"
 
+    def labels(self, model: str) -> str:
+        """Where a server lists and searches the labels of a model."""
+        return f"/v1/models/{quote(model, safe='')}/labels"
+
     def unit(self, unit: UnitId) -> str:
         """The page of a unit."""
         if self.are_files:
@@ -47,6 +51,10 @@ class Links:
         return (
             f"/models/{quote(unit.subject, safe='')}/units/{quote(unit.hook, safe='')}/{unit.index}"
         )
+
+    def here(self, unit: UnitId) -> str:
+        """The page of a unit, as a link on that page."""
+        return f"{unit.index}.html" if self.are_files else self.unit(unit)
 
     def data(self, unit: UnitId) -> str | None:
         """The unit as JSON; None where no server answers."""

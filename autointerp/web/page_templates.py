@@ -18,6 +18,8 @@ ASSETS: Mapping[str, str] = {
     "requests.js": "text/javascript",
     "jobs.js": "text/javascript",
     "sign_in.js": "text/javascript",
+    "search.js": "text/javascript",
+    "unit_tools.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Files that pages need, with their media types."""

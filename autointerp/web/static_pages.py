@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -15,11 +16,16 @@ from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreada
 from autointerp.dictionary.export_formats import write_folder
 from autointerp.dictionary.read import Dictionary
 from autointerp.dictionary.rows import Row
+from autointerp.store.codec import plain_json
 from autointerp.store.label_records import LabelRecords
-from autointerp.web.model_view import STATUSES, ModelView, layer_lines, median_of, unit_lines
+from autointerp.store.labels.label_rows import listed_row
+from autointerp.store.search.columns import Columns, View
+from autointerp.store.search.text_index import TextIndex
+from autointerp.web.model_view import STATUSES, ModelView, layer_lines, median_of
 from autointerp.web.page_links import Links, file_name
 from autointerp.web.page_templates import ASSETS, asset, render
-from autointerp.web.unit_profile import STATUS_WORDS, UnitProfile
+from autointerp.web.unit_lists import STATUS_WORDS, glances, unit_lines, unit_paths
+from autointerp.web.unit_profile import UnitProfile
 
 HTML = "html"
 """Name of the export format."""
@@ -54,8 +60,9 @@ def _write_pages(dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadab
     _write_home(folder, model, len(rows))
     where = folder / "models" / file_name(model)
     where.mkdir(parents=True)
-    _write_model(where / "index.html", model, rows)
-    _write_units(where / "units", dictionary, on_unreadable)
+    view, words = _searchable(rows)
+    _write_model(where / "index.html", model, rows, view)
+    _write_units(where / "units", dictionary, (view, words), on_unreadable)
 
 
 def _write_home(folder: Path, model: str, n_labels: int) -> None:
@@ -65,7 +72,7 @@ def _write_home(folder: Path, model: str, n_labels: int) -> None:
     _write(folder / "index.html", render("home.html", values))
 
 
-def _write_model(path: Path, model: str, rows: list[Row]) -> None:
+def _write_model(path: Path, model: str, rows: list[Row], known: View) -> None:
     links = Links("../..", are_files=True)
     scores = np.array(
         [np.nan if row["score"] is None else row["score"] for row in rows], dtype=float
@@ -73,32 +80,41 @@ def _write_model(path: Path, model: str, rows: list[Row]) -> None:
     names = list(dict.fromkeys(str(row["hook"]) for row in rows))
     of = np.array([names.index(str(row["hook"])) for row in rows])
     kinds = np.array([STATUSES.index(LabelStatus(str(row["status"]))) for row in rows])
-    lines = layer_lines(names, of, STATUSES, kinds, scores)
+    senses = np.array([int(str(row.get("n_senses") or 0)) for row in rows])
+    lines = layer_lines(names, of, STATUSES, kinds, scores, senses)
     ordered = [rows[i] for i in np.argsort(-np.nan_to_num(scores, nan=-2.0), kind="stable")]
     shown = unit_lines(ordered[:_MOST_ROWS], links)
-    view = ModelView(model, links, len(rows), median_of(scores), lines, shown)
+    view = ModelView(
+        *(model, links, len(rows), median_of(scores), lines, shown),
+        glances=tuple(glances(known, links, Random(model))),
+    )
     _write(path, render("model.html", {"links": links, "view": view}))
 
 
-def _write_units(folder: Path, dictionary: Dictionary, on_unreadable: OnUnreadable) -> None:
+def _write_units(
+    folder: Path,
+    dictionary: Dictionary,
+    known: tuple[View, TextIndex],
+    on_unreadable: OnUnreadable,
+) -> None:
     links = Links("../../../..", are_files=True)
-    before: UnitId | None = None
-    waiting: tuple[UnitId, list[tuple[Label, LabelRecords | None]]] | None = None
-
-    def write(following: UnitId | None) -> None:
-        if waiting is None:
-            return
-        unit, sides = waiting
-        view = UnitProfile.of(sides, links, previous=before, following=following)
+    for unit, sides in _units(dictionary, on_unreadable):
+        # The same dictionary gives the same pages.
+        paths = unit_paths(*known, unit, links, Random(str(unit)))
+        profile = UnitProfile.of(sides, links, paths)
         path = folder / file_name(unit.hook) / f"{unit.index}.html"
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write(path, render("unit.html", {"links": links, "view": view, "words": STATUS_WORDS}))
+        values = {"links": links, "view": profile, "words": STATUS_WORDS}
+        _write(path, render("unit.html", values))
 
-    for unit, sides in _units(dictionary, on_unreadable):
-        write(unit)
-        before = waiting[0] if waiting is not None else None
-        waiting = (unit, sides)
-    write(None)
+
+def _searchable(rows: list[Row]) -> tuple[View, TextIndex]:
+    """The labels and their words as a server has them in memory."""
+    listed = [row for row in map(listed_row, map(plain_json, rows)) if row is not None]
+    columns, words = Columns(), TextIndex()
+    slots, _ = columns.put(listed)
+    words.put(dict(zip(slots, (row.words for row in listed), strict=True)), {})
+    return columns.view(), words
 
 
 def _units(

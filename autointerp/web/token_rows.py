@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from html import escape
+from itertools import groupby
 
 from markupsafe import Markup
 
@@ -15,8 +16,10 @@ from autointerp.core.records import MAX_LEVEL
 
 _BEFORE, _TOKENS = 11, 16
 _SHOWN = {"\n": "↵", "\t": "⇥", "\r": "␍"}
-_OPENINGS = ("<i>", *(f'<i class="a{level}">' for level in range(1, MAX_LEVEL + 1)))
-_AT_PEAK = ('<i class="peak">', *(f'<i class="a{n} peak">' for n in range(1, MAX_LEVEL + 1)))
+_OPENINGS = ("<i>", *(f"<i class=a{level}>" for level in range(1, MAX_LEVEL + 1)))
+_AT_PEAK = ("<i class=peak>", *(f'<i class="a{n} peak">' for n in range(1, MAX_LEVEL + 1)))
+_END = "</i>"
+_SPANS = ("<span class=out>", "<span>", "<span class=behind>", '<span class="out behind">')
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +33,10 @@ class WindowRows:
 
     real: Markup
     predicted: Markup
-    """Empty where nothing is."""
+    """Empty where nothing is. An ``i`` may be several tokens, ``data-n`` of them."""
     facts: Mapping[str, str]
-    """By attribute, a value for each ``i``: ``ids``, ``real``, ``predicted``; and ``first``, the
-    position of the first in its document."""
+    """By attribute, a value for each ``i`` of the real row: ``ids``, ``real``, ``predicted``; and
+    ``first``, the position of the first in its document."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,19 +62,23 @@ class WindowTokens:
             real = _of_runs(real, runs)
             predicted = None if predicted is None else _of_runs(predicted, runs)
         # What is shown has so many tokens, however many of them share a character.
-        at = max(range(len(self.real)), key=self.real.__getitem__, default=0)
+        guide = self.real if self.predicted is None or any(self.real) else self.predicted
+        at = max(range(len(guide)), key=guide.__getitem__, default=0)
         start = max(0, min(at - _BEFORE, len(self.real) - _TOKENS))
         ends = (
             next((i for i, run in enumerate(runs) if run.stop > place), len(runs))
             for place in (start, at + 1, start + _TOKENS)
         )
-        cells = _Cells([_closed(text) for text in texts], tuple(ends), _level_of(peak))
+        cells = _Cells([_escaped(text) for text in texts], tuple(ends), _level_of(peak))
         facts = {"first": str(self.offset), "ids": ",".join(ids), "real": _values(real)}
         if predicted is not None:
-            facts["predicted"] = _values(predicted)
+            facts["predicted"] = _values(predicted, 2)
         peak_at = next((i for i, run in enumerate(runs) if at in run), 0)
-        rows = [cells.row(values, peak_at) for values in (real, predicted or ())]
-        return WindowRows(rows[0], rows[1], facts)
+        return WindowRows(
+            cells.row(real, peak_at, merged=False),
+            cells.row(predicted or (), peak_at, merged=True),
+            facts,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +88,38 @@ class _Cells:
     """Where the tokens around the peak begin, where those behind it do, and where they end."""
     per_level: float
 
-    def row(self, values: Sequence[float], peak_at: int) -> Markup:
+    def row(self, values: Sequence[float], peak_at: int, *, merged: bool) -> Markup:
+        """One ``i`` a token; merged, one for all in a row that have one level, which counts them.
+
+        That halves the size of a predicted row, above which stands the real one with each token.
+        """
         if not values:
             return Markup()
         scale, most = self.per_level, MAX_LEVEL
         levels = [min(most, round(scale * v)) if v > 0 else 0 for v in values]
-        cells = [
-            f"{_OPENINGS[level]}{text}" for level, text in zip(levels, self.texts, strict=True)
-        ]
-        cells[peak_at] = f"{_AT_PEAK[levels[peak_at]]}{self.texts[peak_at]}"
+        cells = [f"{_OPENINGS[n]}{text}{_END}" for n, text in zip(levels, self.texts, strict=True)]
+        cells[peak_at] = f"{_AT_PEAK[levels[peak_at]]}{self.texts[peak_at]}{_END}"
         first, behind, last = self.ends
-        parts = (
-            ('<span class="out">', cells[:first]),
-            ("<span>", cells[first:behind]),
-            ('<span class="behind">', cells[behind:last]),
-            ('<span class="out behind">', cells[last:]),
-        )
+        runs = ((0, first), (first, behind), (behind, last), (last, len(cells)))
+        if merged:
+            kinds = [level if place != peak_at else -1 for place, level in enumerate(levels)]
+            parts = [self._merged(cells, kinds, a, b) for a, b in runs]
+        else:
+            parts = ["".join(cells[a:b]) for a, b in runs]
+        spans = zip(_SPANS, parts, strict=True)
         # Everything in it is escaped, or made here.
-        return Markup(  # noqa: S704
-            "".join(f"{opening}{''.join(own)}</span>" for opening, own in parts if own)
-        )
+        return Markup("".join([f"{opening}{part}</span>" for opening, part in spans if part]))  # noqa: S704
+
+    def _merged(self, cells: list[str], kinds: list[int], first: int, last: int) -> str:
+        parts = []
+        for kind, group in groupby(range(first, last), key=kinds.__getitem__):
+            own = list(group)
+            if len(own) == 1:
+                parts.append(cells[own[0]])
+                continue
+            opening, text = _OPENINGS[kind][:-1], "".join(self.texts[own[0] : own[-1] + 1])
+            parts.append(f"{opening} data-n={len(own)}>{text}{_END}")
+        return "".join(parts)
 
 
 def _level_of(peak: float) -> float:
@@ -111,13 +130,13 @@ def _of_runs(values: Sequence[float], runs: Sequence[range]) -> list[float]:
     return [max(values[run.start : run.stop]) for run in runs]
 
 
-def _values(values: Sequence[float]) -> str:
-    return ",".join([f"{value:.3g}" if value else "0" for value in values])
+def _values(values: Sequence[float], digits: int = 3) -> str:
+    return ",".join([f"{value:.{digits}g}" if value else "0" for value in values])
 
 
 @lru_cache(1 << 15)
-def _closed(text: str) -> str:
-    return f"{escape(shown_text(text))}</i>"
+def _escaped(text: str) -> str:
+    return escape(shown_text(text))
 
 
 def shown_text(text: str) -> str:

@@ -15,8 +15,10 @@ from autointerp.core.records import ActivationRecord, band_order
 from autointerp.store.label_records import LabelRecords, ScoredRecord
 from autointerp.web.token_rows import WindowRows, WindowTokens, shown_text
 
-_HELD_OUT, _OF_A_SENSE = 8, 3
-_MOST_OF_A_BAND = 20
+_STRONGEST, _OTHERS, _OF_A_SENSE = 5, 2, 1
+_MOST, _MOST_OF_A_BAND = {"silent": 2, "random": 3, "other": 2}, 20
+# Of so many senses windows are shown; more are listed without.
+_MOST_SENSES = 3
 _TITLES = {
     "top": "Strongest",
     "random": "A random sample, the same windows for every unit",
@@ -85,7 +87,9 @@ def exemplar_bands(label: Label, records: LabelRecords) -> Iterator[Band]:
     n_bands = sum(name.startswith("band") for name in by_stratum)
     for name in sorted(by_stratum, key=_order):
         side = label.side if name != "other" else _opposite(label.side)
-        found = sorted(by_stratum[name], key=lambda record: -record.peak(side))[:_MOST_OF_A_BAND]
+        found = sorted(by_stratum[name], key=lambda record: -record.peak(side))[
+            : _MOST.get(name, _MOST_OF_A_BAND)
+        ]
         # The other side has a scale of its own.
         peak = records.peak if side is label.side else max(r.peak(side) for r in found)
         exemplars = tuple(_exemplar(label, record, side, peak) for record in found)
@@ -114,33 +118,32 @@ def _exemplar(label: Label, record: ActivationRecord, side: Side, peak: float) -
 
 
 def held_out_groups(label: Label, records: LabelRecords) -> Iterator[HeldOutGroup]:
-    """The strongest windows, those predicted best and worst, and some of each sense."""
+    """The strongest windows, and of the others those predicted best and worst, and of each sense.
+
+    Each window once.
+    """
     side = label.side
     windows = [record for record in records.held_out if record.predicted is not None]
     fits = {record.window: _correlation(record, side) for record in windows}
     known = [record for record in windows if fits[record.window] is not None]
     by_fit = sorted(known, key=lambda record: fits[record.window] or 0.0)
-    n = min(4, max(1, len(by_fit) // 2))
     strongest = sorted(windows, key=lambda record: -record.peak(side))
-    groups: list[tuple[str, Sequence[ScoredRecord]]] = [
-        ("Strongest", strongest[:_HELD_OUT]),
-        ("Predicted best", by_fit[-n:][::-1]),
-        ("Predicted worst", by_fit[:n]),
+    groups: list[tuple[str, Sequence[ScoredRecord], int]] = [
+        ("Strongest", strongest, _STRONGEST),
+        ("Predicted worst of the others", by_fit[: len(by_fit) // 2], _OTHERS),
+        ("Predicted best of the others", by_fit[len(by_fit) // 2 :][::-1], _OTHERS),
     ]
     groups += [
-        (f"Where sense {number + 1} was found", [r for r in strongest if r.window in own])
-        for number, own in sorted(_windows_of_senses(label).items())
+        (f"Where sense {n + 1} was found", [r for r in strongest if r.window in own], _OF_A_SENSE)
+        for n, own in sorted(_windows_of_senses(label).items())[:_MOST_SENSES]
     ]
-    # A window is often in several groups.
-    made: dict[int, HeldOutWindow] = {}
-    for title, chosen in groups:
-        most = _OF_A_SENSE if title.startswith("Where") else _HELD_OUT
-        for record in chosen[:most]:
-            if record.window not in made:
-                fit = fits[record.window]
-                made[record.window] = _judged(label, record, records.peak, fit)
+    seen: set[int] = set()
+    for title, records_of_group, most in groups:
+        chosen = [record for record in records_of_group if record.window not in seen][:most]
+        seen.update(record.window for record in chosen)
         if chosen:
-            yield HeldOutGroup(title, tuple(made[record.window] for record in chosen[:most]))
+            shown = (_judged(label, one, records.peak, fits[one.window]) for one in chosen)
+            yield HeldOutGroup(title, tuple(shown))
 
 
 def _windows_of_senses(label: Label) -> dict[int, set[int]]:

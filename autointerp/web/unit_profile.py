@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from autointerp.core.explanations import Label, LabelStatus, ScoredExplanation
+from autointerp.core.explanations import Label, ScoredExplanation
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score
 from autointerp.core.sense_types import Receipt, Sense, SenseScore, survivors
@@ -22,6 +22,7 @@ from autointerp.web.unit_exemplars import (
     exemplar_bands,
     held_out_groups,
 )
+from autointerp.web.unit_lists import NOWHERE, Paths
 
 _SIDES = {Side.POSITIVE: "positive side", Side.NEGATIVE: "negative side"}
 
@@ -78,21 +79,18 @@ class UnitProfile:
     unit: UnitId
     links: Links
     sides: tuple[SideView, ...]
-    previous: UnitId | None = None
-    following: UnitId | None = None
+    paths: Paths = NOWHERE
 
     @classmethod
     def of(
         cls,
         sides: Sequence[tuple[Label, LabelRecords | None]],
         links: Links,
-        *,
-        previous: UnitId | None = None,
-        following: UnitId | None = None,
+        paths: Paths = NOWHERE,
     ) -> UnitProfile:
         """From at least one label of a unit, each with its records where they were kept."""
         views = tuple(_side(label, records) for label, records in sides)
-        return cls(sides[0][0].unit, links, views, previous, following)
+        return cls(sides[0][0].unit, links, views, paths)
 
 
 def _side(label: Label, records: LabelRecords | None) -> SideView:
@@ -122,12 +120,12 @@ def _sentence(label: Label) -> str:
         return f"No score: {label.reason or score.reason}."
     ends = "" if score.low is None else f" (95 %: {score.low:.2f} to {score.high:.2f})"
     parts = [
-        f"Predictions made from this text alone follow the unit with a correlation of "
-        f"{score.value:.2f}{ends} over all held-out text"
+        f"This text alone predicts {score.value:.2f}{ends} of how the unit varies over all "
+        "held-out text, where 1 is all and 0 nothing (a correlation)"
     ]
     table, null = label.score("lookup"), label.score(f"{label.preferred}_null")
     if table.value is not None:
-        parts.append(f"a table of every token's mean reaches {table.value:.2f}")
+        parts.append(f"a full table of every token's mean predicts {table.value:.2f}")
     if null.value is not None:
         parts.append(f"another unit's label {null.value:.2f}")
     return "; ".join(parts) + "."
@@ -192,12 +190,3 @@ def _provenance(label: Label) -> Iterator[tuple[str, str]]:
         yield "prompt", f"{prompt.name} {prompt.version}, {prompt.digest}"
     yield from made.encoders
     yield "made with", f"autointerp {made.package_version}"
-
-
-STATUS_WORDS: Mapping[LabelStatus, str] = {
-    LabelStatus.OK: "labelled",
-    LabelStatus.NO_SIGNAL: "no signal",
-    LabelStatus.DEAD: "never active",
-    LabelStatus.FAILED: "failed",
-}
-"""How pages name what became of a unit."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from functools import partial
+from random import Random
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request, Response
@@ -18,10 +19,11 @@ from autointerp.api.unit_pages import labels_of, records_of, unit_of
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.ids import UnitId
 from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
-from autointerp.web.model_view import ORDERS, Asked, ModelView, layer_lines, median_of, unit_lines
+from autointerp.web.model_view import ORDERS, Asked, ModelView, layer_lines, median_of
 from autointerp.web.page_links import Links
 from autointerp.web.page_templates import ASSETS, asset, render
-from autointerp.web.unit_profile import STATUS_WORDS, UnitProfile
+from autointerp.web.unit_lists import NOWHERE, STATUS_WORDS, glances, unit_lines, unit_paths
+from autointerp.web.unit_profile import UnitProfile
 
 router = APIRouter(include_in_schema=False)
 _LINKS = Links()
@@ -66,7 +68,9 @@ async def model_page(
     except InputError as error:
         raise Problem(422, "bad_cursor", str(error)) from error
     more = None if page.next is None else str(request.url.include_query_params(cursor=page.next))
-    return await in_thread(partial(_model, model, index, asked, page, more))
+    # Who asks for something, or for more, wants that.
+    glancing = asked == Asked() and cursor is None
+    return await in_thread(partial(_model, model, index, asked, page, more, glancing))
 
 
 @router.get("/models/{model}/units/{hook}/{index}")
@@ -77,12 +81,21 @@ async def unit_page(model: Model, hook: Hook, index: Index, state: State, _calle
     return await in_thread(partial(_unit, state, unit))
 
 
-def _model(model: str, index: LabelIndex, asked: Asked, page: LabelPage, more: str | None) -> str:
+def _model(  # noqa: PLR0917
+    model: str,
+    index: LabelIndex,
+    asked: Asked,
+    page: LabelPage,
+    more: str | None,
+    glancing: bool,
+) -> str:
     view = index.view
     of, statuses, kinds, scores = view.statuses()
-    lines = layer_lines(view.hooks, of, statuses, kinds, scores, partial(_of_layer, model))
+    senses = view.senses()
+    lines = layer_lines(view.hooks, of, statuses, kinds, scores, senses, partial(_of_layer, model))
     rows = unit_lines(map(json.loads, page.rows), _LINKS)
-    shown = ModelView(model, _LINKS, len(of), median_of(scores), lines, rows, more, asked)
+    looks = tuple(glances(view, _LINKS, Random())) if glancing else ()
+    shown = ModelView(model, _LINKS, len(of), median_of(scores), lines, rows, more, asked, looks)
     return render("model.html", {"links": _LINKS, "view": shown})
 
 
@@ -96,6 +109,8 @@ def _unit(state: AppState, unit: UnitId) -> str:
     labels = labels_of(partial(store.get_sides, unit), unit, unreadable)
     sides = [(label, records_of(store, label, unreadable.append)) for label in labels]
     known = state.indexes.ready(unit.subject)
-    previous, following = (None, None) if known is None else known.view.neighbours(unit)
-    view = UnitProfile.of(sides, _LINKS, previous=previous, following=following)
+    paths = NOWHERE
+    if known is not None:
+        paths = unit_paths(known.view, known.words, unit, _LINKS, Random())
+    view = UnitProfile.of(sides, _LINKS, paths)
     return render("unit.html", {"links": _LINKS, "view": view, "words": STATUS_WORDS})

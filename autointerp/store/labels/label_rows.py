@@ -9,12 +9,23 @@ from pydantic_core import from_json
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
 
-SCORES = ("score", "llm_score", "llm_added")
-"""Columns by which labels are ordered; only the first is filtered by."""
+_COLUMNS = ("score", "llm_score", "llm_added")
+SCORES = (*_COLUMNS, "surprise")
+"""What labels are ordered by: columns, of which only the first is filtered by, and how far the
+score is above that of the token table."""
 _SIDES, _STATUSES = tuple(map(str, Side)), tuple(map(str, LabelStatus))
-_LISTED_BY = ("hook", "layer", "index", "polarity", "status", "description", "top_tokens", *SCORES)
+_LISTED_BY = (
+    "hook",
+    "layer",
+    "index",
+    "polarity",
+    "status",
+    "description",
+    "top_tokens",
+    *_COLUMNS,
+)
 _MOST_LAYERS, _MOST_UNITS = 1 << 13, 1 << 37
-_MOST_SCORE = 1e308
+_MOST_SCORE, _MOST_SENSES = 1e308, 1000
 
 
 class ListedRow(NamedTuple):
@@ -38,6 +49,8 @@ class ListedRow(NamedTuple):
     """The description and the top tokens, a line each."""
     origin: tuple[str | None, str | None]
     """Corpus and explainer; None where the row, an earlier version's, does not say."""
+    n_senses: int = 0
+    """Of the LLM's explanation; 0 where there is none."""
     is_kept: bool = False
     """Whether a newer label of another origin took its place."""
 
@@ -65,6 +78,8 @@ def _listed(text: bytes, values: dict[str, Any]) -> ListedRow | None:
     )
     if not is_row:
         return None
+    scores.append(_surprise(scores[0], values.get("score_lookup")))
+    n_senses = values.get("n_senses")
     side, status = _SIDES.index(side), _STATUSES.index(status)
     words = "\n".join((words or "", *(tokens or ())))
     corpus, explainer = values.get("corpus"), values.get("explainer", values.get("typeName"))
@@ -72,7 +87,13 @@ def _listed(text: bytes, values: dict[str, Any]) -> ListedRow | None:
     return ListedRow(
         *(text, len(values), layer, str(hook), index, side, status, tuple(scores), words),
         origin=(origin[0], origin[1]),
+        n_senses=n_senses if type(n_senses) is int and 0 <= n_senses <= _MOST_SENSES else 0,
     )
+
+
+def _surprise(score: Any, table: object) -> float | None:
+    is_known = score is not None and isinstance(table, int | float) and _is_score(table)
+    return score - table if is_known else None
 
 
 def _number(value: object, end: int) -> int:

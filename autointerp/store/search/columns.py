@@ -20,7 +20,12 @@ from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import UnitId
 from autointerp.store.labels.label_rows import SCORES, ListedRow
 
-Sort = Literal["unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added"]
+# fmt: off
+Sort = Literal[
+    "unit", "score", "-score", "llm_score", "-llm_score", "llm_added", "-llm_added",
+    "surprise", "-surprise",
+]
+# fmt: on
 NO_SCORE = 1e308
 """Stands for no score where labels are ordered, so that they come last either way."""
 _STATUSES = tuple(LabelStatus)
@@ -66,7 +71,7 @@ class Columns:
         self._slots: dict[tuple[Any, ...], int] = {}
         self._hooks: dict[str, int] = {}
         self._origins: dict[Origin, int] = {}
-        self._numbers = np.zeros((7, 1024), np.int64)
+        self._numbers = np.zeros((8, 1024), np.int64)
         self._scores = np.zeros((len(SCORES), 1024), np.float64)
 
     def put(self, rows: Sequence[ListedRow]) -> tuple[list[int], dict[int, bytes]]:
@@ -100,6 +105,7 @@ class Columns:
             (
                 *(r.layer, hook_of(r.hook, len(self._hooks)), r.unit, r.side, r.status),
                 *(origin_of(r.origin, len(self._origins)), _KEPT if r.is_kept else _NEWEST),
+                r.n_senses,
             )
             for r in rows
         ]
@@ -137,13 +143,13 @@ class View:
     """Corpora and explainers."""
     numbers: Slots
     """Layer, hook point by its place in `hooks`, index, side, status, origin by its place in
-    `origins`, and whether it is the newest, kept beside that, or gone, each by slot."""
+    `origins`, whether it is the newest, kept beside that, or gone, and its senses, each by slot."""
     scores: NDArray[np.float64]
     """Each of `SCORES` by slot; not a number where there is none."""
 
     def mask(self, filters: Filters, slots: Slots | None = None) -> Mask | None:
         """Of each of the slots, of all where None, whether it is selected; None without filters."""
-        layers, hooks, _, _, statuses, origins, places = self.numbers
+        layers, hooks, _, _, statuses, origins, places, _ = self.numbers
         parts: list[Mask] = []
 
         def of(column: NDArray[Any]) -> NDArray[Any]:
@@ -177,13 +183,19 @@ class View:
         """How many labels there are without those that are kept beside newer ones."""
         return int(np.count_nonzero(self.numbers[_PLACE] == _NEWEST))
 
+    def senses(self) -> Slots:
+        """Of the same labels as `statuses`, in its order, how many senses each has; 0 for none."""
+        newest = self.numbers[_PLACE][: self.n] == _NEWEST
+        senses: Slots = self.numbers[-1][: self.n][newest]
+        return senses
+
     def statuses(self) -> tuple[Slots, tuple[LabelStatus, ...], Slots, NDArray[np.float64]]:
         """Of the newest label of each side: hook point, status and score, which may be no number.
 
         Hook points by their places in `hooks`, statuses by those in what comes second.
         """
         newest = self.numbers[_PLACE][: self.n] == _NEWEST
-        _, hooks, _, _, statuses, _, _ = (row[: self.n][newest] for row in self.numbers)
+        _, hooks, _, _, statuses, _, _, _ = (row[: self.n][newest] for row in self.numbers)
         return hooks, _STATUSES, statuses, self.scores[0][: self.n][newest]
 
     def neighbours(self, unit: UnitId) -> tuple[UnitId | None, UnitId | None]:
@@ -270,7 +282,7 @@ class View:
         """What `order` sorts by, as a list that compares as the order does."""
 
         def unit(slot: Any) -> list[Any]:
-            layer, hook, index, side, _, origin, _ = self.numbers[:, slot].tolist()
+            layer, hook, index, side, _, origin, *_ = self.numbers[:, slot].tolist()
             return [layer, self.hooks[hook], index, side, self._digests[origin]]
 
         if sort == "unit":
@@ -312,7 +324,7 @@ class View:
 
     @cached_property
     def _by_unit(self) -> Slots:
-        layers, hooks, indices, sides, _, origins, _ = self.numbers
+        layers, hooks, indices, sides, _, origins, *_ = self.numbers
         ranks = np.zeros(max(1, len(self.hooks)), np.int64)
         ranks[sorted(range(len(self.hooks)), key=self.hooks.__getitem__)] = range(len(self.hooks))
         of_hook = (layers << _HOOK_BITS) + ranks[hooks]

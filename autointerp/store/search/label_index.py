@@ -132,6 +132,11 @@ class LabelIndex:
         """The labels that were read from the store so far."""
         return self._snapshot[0]
 
+    @property
+    def words(self) -> TextIndex:
+        """The words of those labels."""
+        return self._snapshot[1]
+
     def left_out(self) -> tuple[str, ...]:
         """Why labels of the store are not listed, a sentence each."""
         return self.store.left_out()

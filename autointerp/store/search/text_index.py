@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
 from autointerp.store.search.columns import Slots
@@ -26,6 +27,9 @@ _END, _WORD_OR_END = "\0", re.compile(r"\w+|\0")
 _SPARSE = 16
 # Places are looked up one by one in a list that is so many times as long.
 _LONGER = 8
+
+# A word that is in more than one text of so many says little of what two have in common.
+_COMMON, _ALWAYS_RARE = 8, 10
 
 _NONE: Slots = np.zeros(0, np.int64)
 
@@ -125,6 +129,19 @@ class TextIndex:
             both = more > 0
             slots, total = slots[both], total[both] + more[both]
         return slots, total
+
+    def likeness(self, text: str, n: int) -> NDArray[np.float64]:
+        """Of each of the n texts, how much of the words of a text it has.
+
+        A word counts by how rare it is; the first `MOST_WORDS` count, and none that is in more
+        than one text of eight.
+        """
+        result = np.zeros(n)
+        for word in itertools.islice(dict.fromkeys(_words(text)), MOST_WORDS):
+            places = self._places.get(word, _NOWHERE).known
+            if 0 < len(places) <= max(_ALWAYS_RARE, n // _COMMON):
+                result[_below(places, n) >> _BITS] += np.log(n / len(places))
+        return result
 
     def _beginning(self, prefix: str) -> list[str]:
         vocabulary = self._vocabulary

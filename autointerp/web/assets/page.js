@@ -23,11 +23,14 @@
     const token = event.target.closest(".window i");
     if (!token || token.title) return;
     const { ids, first, real, predicted } = token.closest(".window").dataset;
-    const at = [...token.closest(".tokens").querySelectorAll("i")].indexOf(token);
+    const size = (one) => Number(one.dataset.n ?? 1);
+    const row = [...token.closest(".tokens").querySelectorAll("i")];
+    const at = row.slice(0, row.indexOf(token)).reduce((n, one) => n + size(one), 0), end = at + size(token);
     const positions = ids.split(",").slice(0, at).reduce((n, one) => n + one.split("+").length, 0);
-    const facts = [JSON.stringify(token.textContent), `id ${ids.split(",")[at]}`];
-    facts.push(`position ${Number(first) + positions}`, `activation ${real.split(",")[at]}`);
-    if (predicted) facts.push(`predicted ${predicted.split(",")[at]}`);
+    const of = (values) => [...new Set(values.split(",").slice(at, end))].join(" ");
+    const facts = size(token) > 1 ? [`${size(token)} tokens`] : [JSON.stringify(token.textContent), `id ${of(ids)}`];
+    facts.push(`position ${Number(first) + positions}`, `activation ${of(real)}`);
+    if (predicted) facts.push(`predicted ${of(predicted)}`);
     token.title = facts.join("; ");
   });
   const box = byId("search");

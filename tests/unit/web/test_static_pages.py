@@ -61,8 +61,8 @@ def test_a_page_says_what_the_label_and_its_scores_are(pages: Path) -> None:
     (label,) = open_example().find("15:1493")
     text = (pages / "models/smollm2-135m/units/blocks.15.mlp.hook_post/1493.html").read_text()
     score = label.headline
-    assert f"correlation of {score.value:.2f} (95 %: {score.low:.2f} to {score.high:.2f})" in text
-    assert f"table of every token&#39;s mean reaches {label.score('lookup').value:.2f}" in text
+    assert f"predicts {score.value:.2f} (95 %: {score.low:.2f} to {score.high:.2f}) of how" in text
+    assert f"table of every token&#39;s mean predicts {label.score('lookup').value:.2f}" in text
     assert label.llm is not None
     for sense in label.llm.explanation.senses[:2]:
         assert sense.description.replace('"', "&#34;").replace("'", "&#39;") in text
@@ -70,6 +70,7 @@ def test_a_page_says_what_the_label_and_its_scores_are(pages: Path) -> None:
 
 def test_the_page_of_the_model_lists_units_best_first(pages: Path) -> None:
     text = (pages / "models/smollm2-135m/index.html").read_text("utf-8")
-    scores = [float(found) for found in re.findall(r'<b class="number">(-?[0-9.]+)</b>', text)]
+    listed = text.partition('id="list"')[2]
+    scores = [float(found) for found in re.findall(r'<b class="number">(-?[0-9.]+)</b>', listed)]
     assert len(scores) == 40
     assert scores == sorted(scores, reverse=True)
