@@ -12,7 +12,7 @@ from autointerp.core.ids import UnitId
 from autointerp.core.job_state import Job, JobEvent, JobState, JobSummary, Stage, StoredJobStatus
 from autointerp.core.sizes import time_text
 from autointerp.web.page_links import Links
-from autointerp.web.unit_profile import STATUS_WORDS
+from autointerp.web.unit_lists import STATUS_WORDS
 
 STATE_WORDS: Mapping[JobState, str] = {
     JobState.QUEUED: "waiting",
