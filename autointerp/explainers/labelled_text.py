@@ -7,9 +7,12 @@ that is not known to be another's.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+
+from autointerp.llm.plain_form import plain_entities
 
 _NAMES = re.compile(
     r"(?:the |short |final |my |\W)*(?:expl[ai]|answer|final|descri|interpret|summar|conclusi|label"
@@ -27,23 +30,41 @@ _OTHERS = re.compile(
 )
 _HEADING = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]*(?P<hashes>[^\n#]+?)[ \t#]*"
+    r"|\\(?:sub)*section\*?\{(?P<section>[^{}\n]+)\}"
+    r"|(?P<above>[^\W\d_][^\n:]{0,40}?)[ \t]*\n(?:={3,}|-{3,})"
     r"|(?P<bold>\*\*|__)(?P<name>[^\n*]+?)(?P=bold))[ \t]*[:：]?[ \t]*$",
     re.MULTILINE,
 )
 _LABEL = re.compile(
-    r"^[ \t]*(?:[-*•>#]+[ \t]+)?[*_\"'`]*(?P<name>[^\W\d_][^\n:：=→<>{}\[\]|]{0,30}?)"
-    r"[ \t]*[*_\"'`]*[ \t]*(?P<sign>[:：]|=>?|→|->)[*_]*[ \t]*(?P<rest>[^\n]*)$",
+    r"^[ \t]*(?:(?:[-*•>#]+|\d{1,2}[.)])[ \t]+)?(?:\\\w+\{)?[*_\"'`\[(]*"
+    r"(?P<name>[^\W\d_][^\n:：=→<>{}\[\]|\t]{0,30}?)"
+    r"[ \t]*[*_\"'`\])]*[ \t]*(?P<sign>[:：\t]|=>?|→|->|—|[ ][-–](?=[ ]))[*_}]*"
+    r"[ \t]*(?P<rest>[^\n]*)$",
     re.MULTILINE,
 )
 _ELEMENT = re.compile(
-    r"^[ \t]*(?:<[^<>\n]+>[ \t]*)*<(?P<name>[A-Za-z][\w:.-]*)[^<>\n]*>(?P<text>[^<>]+)</(?P=name)>",
+    r"^[ \t]*(?:<[^<>\n]+>[ \t]*)*<(?P<name>[A-Za-z][\w:.-]*)[^<>\n]*>"
+    r"(?P<text>(?:[^<>]|<!\[CDATA\[|\]\]>|</?(?:b|i|em|strong|code)>)+)</(?P=name)>",
     re.MULTILINE,
 )
+_INNER = re.compile(r"<!\[CDATA\[|\]\]>|</?(?:b|i|em|strong|code)>")
+_ROW = re.compile(r"^[ \t]*\|(?P<cells>[^\n]*)\|[ \t]*$", re.MULTILINE)
+_QUOTED = r"\"[^\"\n]+\"|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»|「[^」\n]+」|『[^』\n]+』"
+_SAYS = re.compile(
+    rf"^(?P<article>[^\W\d_]{{1,3}}[ ’']|[^A-Za-z\n\"“„«「『:]{{0,20}}?(?=[^\x00-\u02ff]))?"
+    rf"(?P<name>(?:{_NAMES.pattern})[^\s:：\"“„«「『]*)\s*(?P<verb>[^\W\d_]+\s*)?[:：]?\s*"
+    rf"(?P<text>{_QUOTED})(?P<behind>[^\n\"“„«「『]*)$",
+    re.MULTILINE | re.IGNORECASE,
+)
+_BLOCK = re.compile(r"[|>][+-]?\d?")
+_LAST_BOLD = re.compile(r"[ \t]*(\*\*|__)(?P<text>[^\n*:：!?]+)\1[. \t]*")
 _BOX = re.compile(
     r"(?:\A|\n|[:：$]|\bis)[ \t$*\\\[(]*\\(?:boxed|fbox)\{((?:[^{}]|\{[^{}]*\})*)\}[\W_]*\Z"
 )
+_WHOLE = re.compile(r"[$\\\[(\s]*\\(?:text|math)\w*\{([^{}]*)\}[$\\\])\s.]*")
 _COMMAND = re.compile(r"\\(?:text\w*|math\w*|mbox)\{([^{}]*)\}")
 _MOST_WORDS, _FEW_WORDS = 4, 2
+_PAIR, _FEW_BEHIND = 2, 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +85,60 @@ def labelled_text(text: str, *, any_name: bool) -> str | None:
     box = _BOX.search(text)
     if box is not None:
         return _COMMAND.sub(r"\1", box[1]).strip() or None
-    if re.search(r"[{[]\s*[\"']", text):
+    text = plain_entities(text)
+    whole = _WHOLE.fullmatch(text)
+    if whole is not None:
+        return whole[1].strip()
+    if re.search(r"[{[]\s*[\"'“]", text):
         # Broken or other JSON.
         return None
-    marked = sorted((*_elements(text), *_titled(text), *_labelled(text)), key=lambda one: one.start)
+    found = (*_elements(text), *_titled(text), *_labelled(text), *_cells(text), *_sentences(text))
+    marked = sorted(found, key=lambda one: one.start)
     known = [one for one in marked if _NAMES.match(one.name) and (any_name or _is_written(one))]
     if not known and any_name:
         known = [one for one in marked if not _OTHERS.search(one.name)]
-    return known[-1].text if known else _last_heading(text)
+    return known[-1].text if known else _last_heading(text) or _last_bold(text)
 
 
 def _elements(text: str) -> Iterator[_Marked]:
     for one in _ELEMENT.finditer(text):
         if re.search(r"\w", one["text"]):
-            yield _Marked(one.start(), one["name"], one["text"].strip())
+            yield _Marked(one.start(), one["name"], _INNER.sub("", one["text"]).strip())
+
+
+def _cells(text: str) -> Iterator[_Marked]:
+    """Cells of a table beside a first cell with a name, and below a head."""
+    head: list[str] = []
+    for row in _ROW.finditer(text):
+        cells = [cell.strip(" \t*_`") for cell in row["cells"].split("|")]
+        if not re.search(r"\w", row["cells"]):
+            continue
+        if len(cells) == _PAIR and _NAMES.match(cells[0]) and not _NAMES.match(cells[1]):
+            yield _Marked(row.start(), cells[0], cells[1])
+        is_head = all(_NAMES.match(name) or _OTHERS.search(name) for name in head)
+        for name, cell in zip(head if is_head else (), cells, strict=False):
+            if _NAMES.match(name) and cell:
+                yield _Marked(row.start(), name, cell)
+        head = head or cells
+
+
+def _sentences(text: str) -> Iterator[_Marked]:
+    """Quotations in sentences that say what the explanation is, and little else.
+
+    Without an article the name is as in ``labels like "a"``, which may be an explanation itself.
+    """
+    for one in _SAYS.finditer(text):
+        name = one["name"].capitalize() if one["article"] is not None else one["name"].lower()
+        if len(re.findall(r"\w", one["behind"])) <= _FEW_BEHIND:
+            yield _Marked(one.start(), name, one["text"])
 
 
 def _titled(text: str) -> Iterator[_Marked]:
     """What stands below a heading, or a label alone in its line."""
     alone = (one for one in _LABEL.finditer(text) if not one["rest"] and one["sign"] in ":：")
     for one in (*_HEADING.finditer(text), *alone):
-        name = one.groupdict().get("hashes") or one["name"]
+        parts = one.groupdict()
+        name = parts.get("hashes") or parts.get("section") or parts.get("above") or one["name"]
         below = next((line for line in text[one.end() :].splitlines() if line.strip()), "")
         if below and _is_name(name) and not (_HEADING.match(below) or _LABEL.match(below)):
             yield _Marked(one.start(), name, below.strip())
@@ -95,7 +149,11 @@ def _labelled(text: str) -> Iterator[_Marked]:
     for one in _LABEL.finditer(text):
         # Other signs than colons stand in formulas and lists too.
         is_label = one["sign"] in ":：" or _NAMES.match(one["name"])
-        if one["rest"] and is_label and _is_name(one["name"]):
+        if _BLOCK.fullmatch(one["rest"].strip()):
+            below = itertools.takewhile(str.strip, text[one.end() + 1 :].split("\n"))
+            lines = itertools.takewhile(lambda line: line[0] in " \t", below)
+            yield _Marked(one.start(), one["name"], " ".join(map(str.strip, lines)))
+        elif one["rest"] and is_label and _is_name(one["name"]):
             yield _Marked(one.start(), one["name"], one["rest"].strip())
 
 
@@ -114,3 +172,9 @@ def _last_heading(text: str) -> str | None:
     """The heading of hashes that ends a reply, as some put a short answer."""
     heading = _HEADING.fullmatch(text.rstrip().rpartition("\n")[2])
     return heading["hashes"].strip() if heading and heading["hashes"] else None
+
+
+def _last_bold(text: str) -> str | None:
+    """The bold last line that ends a reply, unless it names something else."""
+    bold = _LAST_BOLD.fullmatch(text.rstrip().rpartition("\n")[2])
+    return None if bold is None or _OTHERS.search(bold["text"]) else bold["text"].strip()

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from autointerp.explainers.labelled_text import labelled_text
+from autointerp.explainers.unwrapped import unwrapped, unwrapped_line
 from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
 from autointerp.llm.thoughts import without_thoughts
 
@@ -29,6 +30,12 @@ _REFUSAL = re.compile(
     r"|i (?:can(?:not|['’]t)|won['’]t|will not)|as an ai|unfortunately,? i)\b",
     re.IGNORECASE,
 )
+# A rule, or two dashes, in a line for itself.
+_SIGNATURE = re.compile(r"(?<=\S)[ \t]*\n\s*(?:--|-{3,}|_{3,}|\*{3,})[ \t]*\n")
+_UNQUOTED = re.compile(r"\{\s*[\"']?explanation[\"']?\s*:\s*([^\"'{}\[\]\n]+?)\s*,?\s*\}", re.I)
+_FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*\w*[ \t]*")
+# A line that ends in a colon, or one or two words of greeting.
+_INTRODUCTION = re.compile(r".*[:：][ \t*_]*|\W*\w+(?: \w+)?[!！]\W*|[ \t]*-{3,}[ \t]*")
 _PREAMBLE = re.compile(
     r"^(?:the|this) (?:neuron|feature|unit) "
     r"(?:(?:is )?(?:active|activates?|fires?|responds?|looks?)(?: strongly)?"
@@ -59,12 +66,11 @@ def parse_phrase(text: str, *, max_words: int) -> str:
     Raises:
         NoAnswerError: it holds no words, too many, or a refusal.
     """
-    line = _one_line(text)
+    line = _one_line(_SIGNATURE.split(text.strip(), maxsplit=1)[0])
     refuse_refusal(line)
     line = _PREAMBLE.sub("", line).strip(" .")
     line = line if _PARTLY_MARKED.search(line) else line.strip(" .`*")
-    if len(line) > 1 and line[0] == line[-1] and line[0] in "\"'" and line.count(line[0]) == 2:
-        line = line[1:-1].strip()
+    line = unwrapped(line).strip()
     if not re.search(r"\w", line):
         raise NoAnswerError("the reply held no words")
     if len(line) > _CHARS_A_WORD * max_words:
@@ -125,11 +131,17 @@ def _one_line(text: str) -> str:
 
 
 def _line(text: str) -> str:
-    """The line that gives the explanation: marked as it, or the first."""
-    if "explanation" in text and "{" in text:
+    """The line that gives the explanation: marked as it, or the first that is no introduction."""
+    refuse_refusal(text)
+    if "explanation" in text.lower() and re.search("[{｛]", text):
         with suppress(NoAnswerError):
             return _json_field(text)
-    return labelled_text(text, any_name=False) or text.split("\n", 1)[0]
+    marked = labelled_text(text, any_name=False)
+    if marked is not None:
+        return unwrapped_line(marked)
+    lines = [line for line in text.split("\n") if line.strip() and not _FENCE.fullmatch(line)]
+    begins = next((i for i, line in enumerate(lines) if not _INTRODUCTION.fullmatch(line)), 0)
+    return unwrapped_line(lines[begins]) if lines else ""
 
 
 def _json_field(text: str) -> str:
@@ -138,10 +150,13 @@ def _json_field(text: str) -> str:
         field = find_object(text, "explanation", what=what, kind=str).value["explanation"]
     except NoAnswerError:
         refuse_refusal(text)
-        line = labelled_text(text, any_name=True)
+        unquoted = _UNQUOTED.search(text)
+        line = unquoted[1] if unquoted else labelled_text(text, any_name=True)
         if line is None:
             raise
-        return line
+        return unwrapped_line(line)
+    if isinstance(field, list | dict) and len(field) == 1:
+        [field] = field.values() if isinstance(field, dict) else field
     if not isinstance(field, str):
         raise NoAnswerError(f"the reply is not JSON with {what}: {field!r:.40}")
     return field

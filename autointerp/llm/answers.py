@@ -13,17 +13,23 @@ from dataclasses import replace
 
 from autointerp.llm.chat_model import ChatReply, TokenChoice
 from autointerp.llm.json_in_text import FoundObject, json_objects, strict_json
-from autointerp.llm.thoughts import MARK, without_thoughts
+from autointerp.llm.listed_values import as_list
+from autointerp.llm.named_values import SeveralValuesError, named_value, without_asides
+from autointerp.llm.plain_form import plain_form
+from autointerp.llm.short_answers import (
+    ending,
+    number_in_sentence,
+    parts,
+    short_answer,
+    word_in_sentence,
+)
+from autointerp.llm.thoughts import without_thoughts
 
 CUT_OFF = "the reply was cut off at its token limit"
 ONLY_REASONING = "the reply held only reasoning and no answer"
 
 _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
-_NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*"
-# Before one that ends a sentence.
-_SAYING = r"(?:[:：=.!?;>{(—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
-# A few words and a colon, which are not the answer.
-_LABEL = r"[\W_]*(?:\w+[^\w\n:=：]+){0,2}\w+[^\w\n:=：]*[:=：]"
+_NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*(?!\s?[-–]\d)"
 _WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
 _OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"
 
@@ -57,13 +63,14 @@ def find_object(text: str, *keys: str, what: str, kind: type = object) -> FoundO
     """The last JSON object in an answer that has all of these keys, wherever it stands.
 
     One with values of the kind under them goes before others. Its place is that of the outermost
-    object around it. `what` says what should stand under the keys, for the message.
+    object around it. `what` says what should stand under the keys, for the message. A list that
+    was asked for may be written as `as_list` reads it.
 
     Raises:
         NoAnswerError: there is none, or what might be it is broken, cut off or nested too deeply.
     """
     objects = [
-        replace(one, value=value)
+        replace(one, value=_of_kind(value, keys, kind))
         for one in reversed(json_objects(text))
         if (value := _holding(one.value, keys)) is not None
     ]
@@ -80,17 +87,28 @@ def find_object(text: str, *keys: str, what: str, kind: type = object) -> FoundO
 
 
 def _holding(value: object, keys: Collection[str]) -> dict[str, object] | None:
-    """The object, or the last within it, that has all of these keys."""
+    """The object, or the last within it, that has all of these keys, in any case of letters."""
     left = [value]
     while left:
         one = left.pop()
         if isinstance(one, dict):
             if all(key in one for key in keys):
                 return one
+            in_small = {str(name).strip().lower(): inner for name, inner in one.items()}
+            if all(key in in_small for key in keys):
+                return in_small
             left += one.values()
         elif isinstance(one, list):
             left += one
+        elif isinstance(one, str):
+            left += [inner.value for inner in json_objects(one)]
     return None
+
+
+def _of_kind(value: dict[str, object], keys: Collection[str], kind: type) -> dict[str, object]:
+    if kind is not list:
+        return value
+    return {name: (as_list(one) or one) if name in keys else one for name, one in value.items()}
 
 
 def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
@@ -103,14 +121,9 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
     Raises:
         NoAnswerError: there is none.
     """
-    text = strict_json(answer_of(reply))
+    text = _plain(reply)
     word = rf"(?:{'|'.join(words)})\b"
-    match = _short_answer(text, word)
-    if match is None:
-        begins = re.compile(rf"[\W_]*?({word})", re.IGNORECASE)
-        parts = (*reversed(_parts(text)), (0, len(text)))
-        match = next((m for part in parts if (m := begins.match(text, *part))), None)
-    match = match or _ending(reply, text, word) or _labelled(text, word)
+    match = _marked(text, word) or word_in_sentence(text, word, cut_off=_is_cut_off(reply))
     if match is None:
         options = " nor ".join(words)
         raise NoAnswerError(f"neither {options}: {text.strip()[:40]!r} ({reply.finish_reason})")
@@ -129,20 +142,17 @@ def find_number(reply: ChatReply, allowed: range) -> int:
     """
     span = f"from {allowed[0]} to {allowed[-1]}"
     try:
-        text = strict_json(answer_of(reply))
+        text = _plain(reply)
+        plain, scale = _without_scales(text, allowed)
+        found = _marked(plain, _NUMBER)
     except NoAnswerError as error:
         raise NoAnswerError(f"asked for one number {span}: {error}") from error
-    scale = rf"(?<=\d)\s*{_OF}\s*{allowed[-1]}(?![\d.,]*\d)\)?"
-    if len(allowed) < 4:
-        # 1/2 may be one of two just as well.
-        scale = r"(?!)"
-    plain = re.sub(scale, lambda match: " " * len(match[0]), text)
-    found = _short_answer(plain, _NUMBER)
-    start, end = _parts(plain)[-1]
+    start, end = parts(plain)[-1]
     different = set(re.findall(_NUMBER, plain[start:end]))
     if found is None and len(different) > 1:
-        begins = re.compile(rf"(?:{_LABEL})?[\W_]*?({_NUMBER}){scale}", re.IGNORECASE)
-        found = _ending(reply, plain, _NUMBER) or begins.match(text, start, end)
+        found = ending(plain, _NUMBER, cut_off=_is_cut_off(reply)) or number_in_sentence(
+            text, _NUMBER, scale=scale
+        )
     given = {found[1]} if found else different
     whole = {int(n[1]) for one in given if (n := re.fullmatch(_WHOLE, one, re.ASCII))}
     if len(given) == len(whole) == 1 and whole <= {*allowed}:
@@ -151,72 +161,33 @@ def find_number(reply: ChatReply, allowed: range) -> int:
     raise NoAnswerError(f"asked for one number {span}, found {shown}")
 
 
-def _short_answer(text: str, pattern: str) -> re.Match[str] | None:
-    """What fits, where nothing else stands on the last line, or the first, but a label."""
-    # A label such as "Answer:" or "**Final rating** =" may stand before it.
-    label = rf"(?:(?![\W_]*{pattern})[^\n:=：]{{0,40}}[:=：])?"
-    line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
-    match = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
-    first = _first_line(text)
-    is_whole = text.count("{", *first) <= text.count("}", *first)
-    return match or _value(text, pattern) or (line.fullmatch(text, *first) if is_whole else None)
+def _plain(reply: ChatReply) -> str:
+    return without_asides(strict_json(plain_form(answer_of(reply))))
 
 
-def _value(text: str, pattern: str) -> re.Match[str] | None:
-    """What fits as the only value of the last JSON object that does."""
-    value = re.compile(rf'":\s*"?[^\w"]*?({pattern})[^\w"]*"?\s*[,}}]', re.IGNORECASE)
-    objects = json_objects(text)
-    matches = list(value.finditer(text, objects[-1].start, objects[-1].end)) if objects else []
-    return matches[0] if len(matches) == 1 else None
+def _marked(text: str, pattern: str) -> re.Match[str] | None:
+    """What fits and stands under a name, or in a line with nothing else."""
+    try:
+        return named_value(text, pattern) or short_answer(text, pattern)
+    except SeveralValuesError as error:
+        raise NoAnswerError(f"several answers that differ: {text.strip()[:40]!r}") from error
 
 
-def _labelled(text: str, word: str) -> re.Match[str] | None:
-    """The word behind a label that begins the answer, or behind "the answer is"."""
-    start, end = _parts(text)[-1]
-    begins = re.compile(rf"{_LABEL}[\W_]*?({word})[*_\"'`]*\s*[,.;(—–]", re.IGNORECASE)
-    says = re.compile(rf"\b(?:answer|verdict) is[^\w\n]*({word})", re.IGNORECASE)
-    matches = list(says.finditer(text, start, end))
-    same = len({one[1].lower() for one in matches}) == 1
-    return begins.match(text, start, end) or (matches[0] if same else None)
+def _without_scales(text: str, allowed: range) -> tuple[str, str]:
+    """The text without the scale that it names or shares of a hundred, and the scale's pattern."""
+    low, high = allowed[0], allowed[-1]
+    scale = rf"(?<=\d)\s*{_OF}\s*{high}(?![\d.,]*\d)\)?"
+    if len(allowed) < 4:
+        # 1/2 may be one of two just as well.
+        scale = r"(?!)"
+    between = rf"(?<![\d.,-]){low}\s*(?:[-–—~～…]|\.\.\.?|[^\W\d]{{1,3}})\s*{high}(?![\d.,]*\d)"
+    share = r"(?<![\d.,-])\d+(?:[.,]\d+)?\s?[%％]"
+    named = re.compile(f"{scale}|{share}" + (f"|{between}" if len(allowed) > 3 else ""))
+    return named.sub(lambda match: " " * len(match[0]), text), scale
 
 
-def _first_line(text: str) -> tuple[int, int]:
-    """Start and end of the first line with words of what follows the last mark."""
-    start, end = _parts(text)[-1]
-    start += len(text[start:end]) - len(text[start:end].lstrip())
-    line = text.find("\n", start, end)
-    return start, end if line < 0 else line
-
-
-def _ending(reply: ChatReply, text: str, pattern: str) -> re.Match[str] | None:
-    """What fits, at the end of the last sentence of a reply that was not cut off."""
-    start, end = _parts(text)[-1]
-    match = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
-    # The last of several values of an object is not what was asked for.
-    in_object = match and any(one.end > match.start(1) for one in json_objects(text))
-    if in_object or reply.finish_reason == "length":
-        return None
-    return _unless_broken(text, match)
-
-
-def _unless_broken(text: str, match: re.Match[str] | None) -> re.Match[str] | None:
-    """What was found, but for a value in an object that never ends."""
-    line = text[slice(*last_lines(text)[2])]
-    return None if line.count("{") > line.count("}") else match
-
-
-def last_lines(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
-    """Start and end of the whole answer, of what follows its last mark, and of its last line."""
-    start, end = _parts(text)[-1]
-    line = text.rfind("\n", start, start + len(text[start:end].rstrip())) + 1
-    return (0, len(text)), (start, end), (line or start, end)
-
-
-def _parts(text: str) -> list[tuple[int, int]]:
-    """Start and end of what lies between marks, but for white space; all of it where nothing is."""
-    cuts = [(0, 0), *(mark.span() for mark in MARK.finditer(text)), (len(text), len(text))]
-    parts = [(one[1], other[0]) for one, other in zip(cuts, cuts[1:], strict=False)]
-    return [part for part in parts if text[slice(*part)].strip()] or [(0, len(text))]
+def _is_cut_off(reply: ChatReply) -> bool:
+    return reply.finish_reason == "length"
 
 
 def token_starts(tokens: Sequence[TokenChoice]) -> dict[int, TokenChoice]:

@@ -1,8 +1,9 @@
 """JSON objects in a text that a model wrote, in its strict form or in one that is common.
 
 Common are single or typographic quotes, Python's constants, commas before a closing bracket,
-comments, keys without quotes, and quotes within a string that are not escaped. What does not end
-is not an object, in any form.
+comments, keys without quotes, and quotes within a string that are not escaped; where there is no
+object in these, wide signs, escaped quotes, entities and the marks of quoted lines are read as what
+they stand for. What does not end is not an object, in any form.
 """
 
 from __future__ import annotations
@@ -11,14 +12,18 @@ import json
 import re
 from dataclasses import dataclass
 
+from autointerp.llm.plain_form import plain_characters
+
 _MOST_BROKEN, _MOST_NESTED = 5_000, 20
 _MOST_LOOSE, _DEEPEST = 100, 20
 _DECODER = json.JSONDecoder(strict=False)
 
 _BLANK = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)*", re.DOTALL)
-_SCALAR = re.compile(r"(?:true|false|null|True|False|None|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\b")
-_CONSTANTS = {"True": "true", "False": "false", "None": "null"}
-_NAME = re.compile(r"[A-Za-z_]\w*")
+_SCALAR = re.compile(r"(?:(?i:true|false|null|none)|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)\b")
+_CONSTANTS = {"true": "true", "false": "false", "null": "null", "none": "null"}
+_NAME = re.compile(r"[A-Za-z_]\w*|\d{1,9}")
+_ESCAPED_END = re.compile(r'\\"(?=\s*[:,}\]])')
+_QUOTED_LINE = re.compile("^>", re.MULTILINE)
 _ESCAPE = re.compile(r'\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})|\\|"')
 # Stands for a quote that is not escaped, for which a text of the same length has no room.
 _QUOTE = "\0"
@@ -67,6 +72,16 @@ def strict_json(text: str) -> str:
 
 
 def _read(text: str) -> tuple[str, list[FoundObject]]:
+    strict, found = _read_as_it_stands(text)
+    if found:
+        return strict, found
+    eased = _ESCAPED_END.sub('" ', plain_characters(text)).replace('\\"', ' "')
+    eased = _QUOTED_LINE.sub(" ", eased.replace("&quot;", '     "'))
+    strict, found = _read_as_it_stands(eased) if eased != text else (text, [])
+    return (strict, found) if found else (text, [])
+
+
+def _read_as_it_stands(text: str) -> tuple[str, list[FoundObject]]:
     result: list[FoundObject] = []
     at, n_broken, n_nested = text.find("{"), 0, 0
     while at >= 0 and n_broken < _MOST_BROKEN and n_nested < _MOST_NESTED:
@@ -148,7 +163,7 @@ class _Loose:
         if self._next and self._next in "{[":
             self._container(depth + 1)
         elif scalar:
-            self._write(_CONSTANTS.get(scalar[0], scalar[0]), scalar)
+            self._write(_CONSTANTS.get(scalar[0].lower(), scalar[0]), scalar)
         else:
             self._string(container)
         self._blank()

@@ -16,9 +16,10 @@ from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.llm import ChatModel
 from autointerp.scorers.detection import SMALL_VERSION, VERSION, Detection
-from autointerp.scorers.llm_judge import Verdict, derived_random, trials_of
+from autointerp.scorers.llm_judge import derived_random, trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.scorers.window_verdicts import is_strong, judged_lists, what_activates
 from autointerp.statistics.classification import paired_classification
 from autointerp.statistics.judge_correction import CorrectedScores, corrected_scores, judge_errors

@@ -22,18 +22,10 @@ from autointerp.core.token_bars import barred
 from autointerp.llm import ChatModel, ChatRequest, PromptTooLongError
 from autointerp.llm.reply_formats import array_schema, chat_request, in_turn, object_schema
 from autointerp.llm.wrapped_model import why_refused
-from autointerp.scorers.llm_judge import (
-    PromptedScorer,
-    Verdict,
-    ask_all,
-    ask_one,
-    read_booleans,
-    read_yes_no,
-    trials_of,
-    yes_no_request,
-)
+from autointerp.scorers.llm_judge import PromptedScorer, ask_all, ask_one, trials_of, yes_no_request
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.verdict_replies import Verdict, read_booleans, read_yes_no
 from autointerp.scorers.window_verdicts import peak_scores, what_activates
 
 VERSION, SMALL_VERSION = "v4", "v3"

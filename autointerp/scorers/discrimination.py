@@ -18,15 +18,10 @@ from autointerp.core.text import quoted
 from autointerp.llm import ChatModel, ChatRequest
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.fuzzing import choose_marks, mark_tokens
-from autointerp.scorers.llm_judge import (
-    PromptedScorer,
-    Verdict,
-    ask_number,
-    derived_random,
-    trial_of,
-)
+from autointerp.scorers.llm_judge import PromptedScorer, ask_number, derived_random, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.statistics.classification import share_score
 
 _TOP = "top"

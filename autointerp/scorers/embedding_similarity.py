@@ -13,9 +13,10 @@ from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Explanation, PromptRef
 from autointerp.core.files import MINILM
 from autointerp.core.scores import Score, ScorerResult, Trial
-from autointerp.scorers.llm_judge import Verdict, trials_of
+from autointerp.scorers.llm_judge import trials_of
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
 from autointerp.scorers.scorer_spec import ScorerDependencies, ScorerSpec, TextEmbedder, no_calls
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.scorers.window_verdicts import judged_lists, what_activates
 from autointerp.statistics.classification import classification_score
 

@@ -24,12 +24,12 @@ from autointerp.scorers.llm_judge import (
     PromptedScorer,
     ask_one,
     derived_random,
-    read_yes_no,
     trial_of,
     yes_no_request,
 )
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.verdict_replies import read_yes_no
 from autointerp.scorers.window_verdicts import ranking_scores
 from autointerp.statistics.classification import classification_score
 

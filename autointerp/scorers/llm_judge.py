@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 import random
-import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import TypeVar
 
 from typing_extensions import override
@@ -18,38 +14,20 @@ from autointerp.core.explanations import PromptRef
 from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
-from autointerp.llm import ChatModel, ChatReply, ChatRequest, PromptTooLongError, TokenChoice
+from autointerp.llm import ChatModel, ChatReply, ChatRequest, PromptTooLongError
 from autointerp.llm.answers import (
-    CUT_OFF,
     NoAnswerError,
     answer_of,
     find_number,
-    find_object,
-    find_word,
-    placed_tokens,
 )
-from autointerp.llm.json_in_text import FoundObject
 from autointerp.llm.reply_formats import chat_request
 from autointerp.llm.wrapped_model import why_refused
 from autointerp.scorers.scorer_inputs import Scorer, ScoringSet
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.templates import load_template
 from autointerp.templates.loader import Role
 
 T = TypeVar("T")
-
-_BOOLEAN = re.compile(r"\b(?:true|false)\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What was read out of a reply, or why nothing could be."""
-
-    verdict: bool | None = None
-    probability: float | None = None
-    """Of yes, where the endpoint gives log-probabilities."""
-    predicted: tuple[float, ...] | None = None
-    """Predicted activation per token, model units."""
-    failure: str | None = None
 
 
 class PromptedScorer(Scorer):
@@ -207,71 +185,3 @@ async def ask_number(
             return Verdict(failure=str(error))
 
     return await ask_one(model, request, read)
-
-
-def read_yes_no(reply: ChatReply) -> Verdict:
-    """The yes or no of a reply, with the probability of yes against no at its place."""
-    try:
-        answer = find_word(reply, "yes", "no")
-    except NoAnswerError as error:
-        return Verdict(failure=str(error))
-    placed = placed_tokens(reply)
-    words = [c for c in reply.tokens or () if c.token.strip().lower() in {"yes", "no"}]
-    # Where tokens and text do not match, one such token is the answer's all the same.
-    choice = placed.get(answer.start(1)) if placed else words[0] if len(words) == 1 else None
-    probability = _share(choice, "yes", "no") if choice in words and choice else None
-    return Verdict(answer[1].lower() == "yes", probability)
-
-
-def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
-    """One answer for each of ``n`` texts from ``{"active": [true, false, ...]}``.
-
-    A list of another length says nothing of any text, so all of them fail; an item that is
-    neither true nor false fails alone.
-    """
-    if reply.finish_reason == "length":
-        return [Verdict(failure=CUT_OFF)] * n
-    what = 'a list under "active"'
-    try:
-        listed = find_object(answer_of(reply), "active", what=what, kind=list)
-    except NoAnswerError as error:
-        return [Verdict(failure=str(error))] * n
-    items = listed.value["active"]
-    if not isinstance(items, list):
-        return [Verdict(failure=f"the reply is not JSON with {what}: {items!r:.40}")] * n
-    if len(items) != n:
-        return [Verdict(failure=f"asked for {n} answers, found {len(items)}")] * n
-    return [
-        Verdict(item, probability)
-        if isinstance(item, bool)
-        else Verdict(failure=f"neither true nor false: {json.dumps(item)[:40]}")
-        for item, probability in zip(
-            items, _boolean_probabilities(reply, listed, items), strict=True
-        )
-    ]
-
-
-def _boolean_probabilities(
-    reply: ChatReply, listed: FoundObject, items: Sequence[object]
-) -> list[float | None]:
-    start = max(listed.start, reply.text.find('"active"', listed.start))
-    words = list(_BOOLEAN.finditer(reply.text, start, listed.end))
-    message = [json.dumps(item) for item in items]
-    placed = placed_tokens(reply)
-    if placed is None or [word[0] for word in words] != message:
-        return [None] * len(items)
-    choices = [placed.get(word.start()) for word in words]
-    return [
-        _share(choice, "true", "false") if choice and choice.token.strip() == word else None
-        for choice, word in zip(choices, message, strict=True)
-    ]
-
-
-def _share(choice: TokenChoice, yes: str, no: str) -> float | None:
-    mass = {yes: 0.0, no: 0.0}
-    for token, logprob in choice.alternatives:
-        word = token.strip().lower()
-        if word in mass:
-            mass[word] += math.exp(logprob)
-    total = sum(mass.values())
-    return mass[yes] / total if total > 0 else None

@@ -18,14 +18,10 @@ from autointerp.core.text import quoted
 from autointerp.core.variants import Need
 from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request
-from autointerp.scorers.llm_judge import (
-    PromptedScorer,
-    Verdict,
-    ask_number,
-    derived_random,
-)
+from autointerp.scorers.llm_judge import PromptedScorer, ask_number, derived_random
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, repeated_calls
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.classification import share_score
 

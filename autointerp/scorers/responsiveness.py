@@ -16,9 +16,10 @@ from autointerp.core.text import quoted
 from autointerp.llm import ChatModel
 from autointerp.llm.reply_formats import chat_request
 from autointerp.scorers.generative import doubled
-from autointerp.scorers.llm_judge import PromptedScorer, Verdict, ask_number, trial_of
+from autointerp.scorers.llm_judge import PromptedScorer, ask_number, trial_of
 from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.scorers.scorer_spec import ScorerSpec, window_calls
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.scorers.window_verdicts import judged_weights
 from autointerp.statistics.classification import classification_score
 

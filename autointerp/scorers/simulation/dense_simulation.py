@@ -21,11 +21,12 @@ from autointerp.core.records import ActivationRecord
 from autointerp.core.scores import ScorerResult
 from autointerp.core.variants import CELL, PHRASE, WORD, JobLlm, PromptCalls
 from autointerp.llm import ChatModel
-from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, trials_of
+from autointerp.scorers.llm_judge import ask_all, ask_batch, trials_of
 from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.level_forms import Digits, LevelsForm, ManyWindows, OneWindow
 from autointerp.scorers.simulation.levels_reply import LevelsReply
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.templates import Template, load_template
 
 _PROMPT = "simulate_levels"

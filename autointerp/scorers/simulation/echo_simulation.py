@@ -24,11 +24,12 @@ from autointerp.llm import TokenChoice
 from autointerp.llm.answers import NoAnswerError, token_starts
 from autointerp.llm.chat_model import ChatModel, EchoModel
 from autointerp.llm.wrapped_model import why_refused
-from autointerp.scorers.llm_judge import Verdict, trial_of
+from autointerp.scorers.llm_judge import trial_of
 from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec
 from autointerp.scorers.simulation.dense_simulation import expectation_note
 from autointerp.scorers.simulation.levels_reply import LevelsReply, mean_level
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.templates import load_template
 
 _UNKNOWN = "unknown"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from autointerp.llm import ChatReply, TokenChoice
@@ -18,15 +18,17 @@ from autointerp.llm.answers import (
     NoAnswerError,
     answer_of,
     find_object,
-    last_lines,
     placed_tokens,
 )
-from autointerp.llm.json_in_text import strict_json
+from autointerp.llm.json_in_text import FoundObject, strict_json
+from autointerp.llm.listed_values import as_list, bare_list
+from autointerp.llm.plain_form import plain_form
+from autointerp.llm.short_answers import last_lines
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 # Where an object of windows begins that does not stand in another one.
-_FIRST_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"1"\s*:')
-_ANY_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"\d+"\s*:')
+_FIRST_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"(?:[A-Za-z]+[ _]?)?1"\s*:')
+_ANY_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"(?:[A-Za-z]+[ _]?)?\d+"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,16 @@ def read_rows(reply: ChatReply, *, row_lengths: Sequence[int], top: int) -> Leve
             row, a level that is not a whole number from 0 to top, or no mass on any level.
     """
     what = 'a list under "rows"'
-    parsed = find_object(answer_of(reply), "rows", what=what, kind=list)
+    text = answer_of(reply)
+    try:
+        parsed = find_object(text, "rows", what=what, kind=list)
+    except NoAnswerError:
+        bare = bare_list(text, len(row_lengths))
+        if bare is None:
+            raise
+        # A line with one number is a row of one.
+        listed = [[one] if isinstance(one, int) else one for one in bare]
+        parsed = FoundObject({"rows": listed}, len(text), len(text))
     rows = parsed.value["rows"]
     if not isinstance(rows, list):
         raise NoAnswerError(f"the reply is not JSON with {what}: {rows!r:.40}")
@@ -70,16 +81,32 @@ def read_digits(reply: ChatReply, *, n_tokens: int) -> LevelsReply:
     Raises:
         NoAnswerError: other characters, another number of digits, or no mass on any.
     """
-    text = answer_of(reply)
-    last = last_lines(text)
-    behind_a_label = (text.rfind(":", *last[-1]) + 1, last[-1][1])
-    lines = [[i for i in range(*span) if not text[i].isspace()] for span in (*last, behind_a_label)]
-    places = next((line for line in lines if len(line) == n_tokens), lines[0])
+    text = plain_form(answer_of(reply))
+    places = _digit_places(text, n_tokens)
     digits = "".join(text[i] for i in places)
     if len(digits) != n_tokens or not (digits.isascii() and digits.isdigit()):
         msg = f"asked for {n_tokens} digits, found {digits[:20]!r} ({len(digits)} characters)"
         raise NoAnswerError(msg)
     return _expected(reply, places, [int(digit) for digit in digits], 9)
+
+
+def _digit_places(text: str, n: int) -> list[int]:
+    """Where n digits stand that are the answer; else where all that is not white space does."""
+    last = last_lines(text)
+    behind_a_label = (text.rfind(":", *last[-1]) + 1, last[-1][1])
+    lines = [[i for i in range(*span) if not text[i].isspace()] for span in (*last, behind_a_label)]
+    whole = next((line for line in lines if len(line) == n), None)
+    if whole is not None and all(text[i].isdigit() for i in whole):
+        return whole
+    runs = list(re.finditer(r"(?<![\w.-])\d+(?![\w-]|\.\d)", text, re.ASCII))
+    # The same number once or more, whatever is said around it.
+    if len({run[0] for run in runs}) == 1 and len(runs[-1][0]) == n:
+        return list(range(*runs[-1].span()))
+    apart = re.compile(rf"\W*\d(?:\s*[,;|/ \t]\s*\d){{{n - 1}}}\W*", re.ASCII)
+    for start, end in last:
+        if apart.fullmatch(text, start, end):
+            return [i for i in range(start, end) if text[i].isdigit()]
+    return lines[0]
 
 
 def read_window_rows(
@@ -90,7 +117,7 @@ def read_window_rows(
     Raises:
         NoAnswerError: as for `read_rows`, or nothing stands under the window's number.
     """
-    value, start, end = _numbered_list(strict_json(answer_of(reply)), number)
+    value, start, end = _numbered_list(strict_json(answer_of(reply)), number, as_list)
     levels = _flat_levels(value, row_lengths, top)
     places = [match.start() for match in _NUMBER.finditer(reply.text, start, end)]
     return _expected(reply, places, levels, top)
@@ -103,7 +130,7 @@ def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> Le
         NoAnswerError: nothing stands under the window's number, an entry is not a pair, an
             index is not one of the window's or comes twice, a level is not a whole one 0..top.
     """
-    value, _, _ = _numbered_list(strict_json(answer_of(reply)), number)
+    value, _, _ = _numbered_list(strict_json(answer_of(reply)), number, _as_it_is)
     levels: dict[int, int] = {}
     for pair in value:
         if not isinstance(pair, list) or len(pair) != 2:
@@ -115,7 +142,13 @@ def read_sparse(reply: ChatReply, number: int, *, n_tokens: int, top: int) -> Le
     return LevelsReply(tuple(float(levels.get(i, 0)) for i in range(n_tokens)), None)
 
 
-def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
+def _as_it_is(value: object) -> list[object] | None:
+    return value if isinstance(value, list) else None
+
+
+def _numbered_list(
+    text: str, number: int, listed: Callable[[object], list[object] | None]
+) -> tuple[list[object], int, int]:
     """The last list under the number, and where in the text it begins and ends.
 
     Read by itself, so that a reply which is cut off or broken elsewhere loses nothing else. An
@@ -123,7 +156,7 @@ def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
     """
     openings = list(_FIRST_KEY.finditer(text)) or list(_ANY_KEY.finditer(text))
     first = openings[-1].start() if openings else 0
-    keys = list(re.compile(rf'"{number}"\s*:\s*').finditer(text, first))
+    keys = list(re.compile(rf'"(?:[A-Za-z]+[ _]?)?{number}"\s*:\s*').finditer(text, first))
     if not keys:
         shown = text.strip()[:40]
         raise NoAnswerError(f'nothing stands under "{number}" in the reply: {shown!r}')
@@ -132,25 +165,40 @@ def _numbered_list(text: str, number: int) -> tuple[list[object], int, int]:
         value, end = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError) as error:
         raise NoAnswerError(f'what stands under "{number}" is not JSON: {error}') from error
-    if not isinstance(value, list):
+    values = listed(value)
+    if values is None:
         raise NoAnswerError(f'what stands under "{number}" is not a list: {value!r:.40}')
-    return value, start, end
+    return values, start, end
 
 
 def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -> list[int]:
-    lists = [row if isinstance(row, list) else None for row in rows]
+    lists = [_row(row) for row in rows]
+    if len(rows) == sum(row_lengths) and not any(lists):
+        # All in one row.
+        return [whole_number(level, top, "level") for level in rows]
     result = [-1 if row is None else len(row) for row in lists]
     if result != list(row_lengths):
         raise NoAnswerError(f"asked for rows of {list(row_lengths)} levels, found {result}")
     return [whole_number(level, top, "level") for row in lists for level in row or ()]
 
 
+def _row(row: object) -> list[object] | None:
+    """The levels of a row, which may be a text with nothing else between them than commas."""
+    if isinstance(row, str) and re.fullmatch(r"\W*\d+(?:[\s,|]+\d+)*\W*", row, re.ASCII):
+        return list(re.findall(r"\d+", row))
+    return as_list(row)
+
+
 def whole_number(number: object, top: int, what: str) -> int:
-    """The number, if it is a whole one 0..top; ``what`` names it in the message.
+    """The number, if it is a whole one 0..top, as 3, 3.0 or "3"; ``what`` names it in messages.
 
     Raises:
         NoAnswerError: it is anything else.
     """
+    if isinstance(number, str) and re.fullmatch(r"\s*\d{1,9}\s*", number, re.ASCII):
+        return whole_number(int(number), top, what)
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     if isinstance(number, int) and not isinstance(number, bool) and 0 <= number <= top:
         return number
     raise NoAnswerError(f"{number!r:.40} is not a whole {what} from 0 to {top}")

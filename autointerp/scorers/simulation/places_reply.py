@@ -50,8 +50,9 @@ def _listed(value: object, n_patterns: int) -> dict[tuple[str, int, str], list[i
         if len(rest) > 1:
             raise NoAnswerError(f"asked for pairs of word and pattern, found {entry!r:.40}")
         strength = whole_number(rest[0], MAX_LEVEL, "strength") if rest else MAX_LEVEL
-        if not whole_number(pattern, n_patterns, "pattern"):
+        number = whole_number(pattern, n_patterns, "pattern")
+        if not number:
             raise NoAnswerError(f"there is no pattern 0: {entry!r:.40}")
-        key = (word.strip() or word, pattern - 1, within)
+        key = (word.strip() or word, number - 1, within)
         listed.setdefault(key, []).append(strength)
     return listed

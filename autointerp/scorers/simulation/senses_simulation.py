@@ -27,11 +27,12 @@ from autointerp.core.variants import PHRASE, TEXT, JobLlm, PromptCalls
 from autointerp.llm import ChatModel, ChatReply, ChatRequest, JsonSchema
 from autointerp.llm.reply_formats import array_schema, chat_request, object_schema
 from autointerp.programs.language import n_windows_in_time, parse_program
-from autointerp.scorers.llm_judge import Verdict, ask_all, ask_batch, derived_random, trial_of
+from autointerp.scorers.llm_judge import ask_all, ask_batch, derived_random, trial_of
 from autointerp.scorers.scorer_inputs import LlmScorer, ScoringSet, predicted_scores
 from autointerp.scorers.scorer_spec import ScorerSpec, many_windows
 from autointerp.scorers.simulation.listed_words import ShownText
 from autointerp.scorers.simulation.places_reply import Strengths, read_places
+from autointerp.scorers.verdict_replies import Verdict
 from autointerp.templates import load_template
 
 WINDOWS_PER_CALL = 20

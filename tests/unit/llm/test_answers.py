@@ -224,7 +224,7 @@ def test_a_number_is_read_with_its_scale_and_its_reason(text: str) -> None:
 
 def test_one_of_several_numbers_in_an_object_is_no_answer() -> None:
     with pytest.raises(NoAnswerError, match="asked for one number"):
-        find_number(reply('{"rating": 8, "most": 10}'), range(11))
+        find_number(reply('{"clarity": 8, "relevance": 10}'), range(11))
 
 
 def test_an_object_whose_value_is_of_the_kind_asked_for_goes_first() -> None:

@@ -77,7 +77,7 @@ def test_other_replies_say_what_is_wrong(text: str, reason: str) -> None:
         read_rows(reply(text), row_lengths=(2,), top=10)
 
 
-@pytest.mark.parametrize("text", ["09", "0900", "09x", "٠٩٠"])
+@pytest.mark.parametrize("text", ["09", "0900", "09x", "²³¹"])
 def test_another_number_of_digits_is_told(text: str) -> None:
     with pytest.raises(NoAnswerError, match="asked for 3 digits"):
         read_digits(reply(text), n_tokens=3)
@@ -134,7 +134,7 @@ def test_odd_json_with_log_probabilities_never_takes_a_level_from_elsewhere(text
     assert read_rows(made, row_lengths=(2,), top=10).levels == (1.0, 2.0)
 
 
-@pytest.mark.parametrize("nonsense", ["9" * 5_000, "[" * 100_000, "NaN", "-1", "1e1"])
+@pytest.mark.parametrize("nonsense", ["9" * 5_000, "[" * 100_000, "NaN", "-1", "15e-1"])
 def test_numbers_without_end_fail_the_trial(nonsense: str) -> None:
     with pytest.raises(NoAnswerError):
         read_rows(reply(f'{{"rows": [[{nonsense}]]}}'), row_lengths=(1,), top=10)

@@ -130,7 +130,7 @@ def test_strengths_are_tenths_where_they_were_asked_for_and_1_where_not() -> Non
         ('[["king", 1, 9]]', "'king' does not stand in the text"),
         ('[["the", 3, 9]]', "3 is not a whole pattern from 0 to 2"),
         ('[["the", 0, 9]]', "there is no pattern 0"),
-        ('[["the", "1", 9]]', "'1' is not a whole pattern"),
+        ('[["the", "one", 9]]', "'one' is not a whole pattern"),
         ('[["the", 1, 11]]', "11 is not a whole strength from 0 to 10"),
         ('[["the", 1, true]]', "True is not a whole strength"),
         ('[["the", 1, 9, 9]]', "asked for pairs of word and pattern"),

@@ -1,0 +1,181 @@
+"""Where a short answer, one word or number, stands in a text that is free of thoughts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from autointerp.llm.json_in_text import json_objects
+from autointerp.llm.named_values import ANSWER_NAMES
+from autointerp.llm.thoughts import MARK
+
+# Before one that ends a sentence.
+_SAYING = (
+    r"(?:[:：=.!?;>{()\]—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
+)
+# A few words and a colon, which are not the answer.
+_LABEL = r"[\W_]*(?:\w+[^\w\n:=：]+){0,2}\w+[^\w\n:=：]*[:=：]"
+_SENTENCE = re.compile(r"[^\n.!?;,。！？；，、،؛।]+")
+_LATIN = re.compile(r"[A-Za-z\u00c0-\u024f]")
+# What turns a sentence round, in scripts in which it stands right beside what it turns.
+_NOT = re.compile(r"[不非没無未]\w?\W*$|(?:^|\s)(?:не|нет|ليس|ليست|لا|לא|δεν|μη|ไม่)\W*$")
+_BEHIND_NOT = re.compile(r"아니|아님|않|ない|ません|नहीं|नही")
+_ANSWER_LAST = re.compile(
+    rf"(?:{ANSWER_NAMES.pattern})\w*(?:\s+[^\W\d_]+)?\s*[^\w\s]?$", re.IGNORECASE
+)
+_BOUND = r"\b"
+_DENIED = re.compile(r"(?:not|never|n['’]t)\s*\Z", re.IGNORECASE)
+_MOST_BEHIND = 3
+
+
+def short_answer(text: str, pattern: str) -> re.Match[str] | None:
+    """What fits, where nothing else stands on the last line, or the first, but a label."""
+    # A label such as "Answer:" or "**Final rating** =" may stand before it.
+    label = rf"(?:(?![\W_]*{pattern})[^\n:=：]{{0,40}}[:=：])?"
+    line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
+    match = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
+    first = _first_line(text)
+    is_whole = text.count("{", *first) <= text.count("}", *first)
+    return match or (line.fullmatch(text, *first) if is_whole else None)
+
+
+def word_in_sentence(text: str, word: str, *, cut_off: bool) -> re.Match[str] | None:
+    """The word that begins the answer, else ends it, else is a clause of it or behind a label."""
+    begins = re.compile(rf"[\W_]*?({word})", re.IGNORECASE)
+    found = (begins.match(text, *part) for part in _beginnings(text))
+    match = next((m for m in found if m and not _goes_on_with_another(text, m, word)), None)
+    match = match or ending(text, word, cut_off=cut_off) or _labelled(text, word)
+    if match or cut_off:
+        return match
+    return _own_line(text, word) or _clause(text, word) or _in_another_language(text, word)
+
+
+def number_in_sentence(text: str, number: str, *, scale: str) -> re.Match[str] | None:
+    """The number that begins the answer, alone or behind a label, and its scale or a stop behind.
+
+    Else the one that has a line for itself, else that of a sentence in another script.
+    """
+    start, end = parts(text)[-1]
+    # Others in the same form make a list.
+    stop = rf"[*_\"'`\]]*\s*(?:[,;.(—–]|\s-\s)(?![^\n]*{number}\s*\(|\s*{number})"
+    label = re.compile(rf"{_LABEL}[\W_]*?({number})(?:{scale}|{stop})", re.IGNORECASE)
+    stop = r"[*_`]{1,2}\s*[,;.:(—–]|\s*[—–]"
+    alone = re.compile(rf"[\W_]*?({number})(?:{scale}|{stop})", re.IGNORECASE)
+    match = alone.match(text, start, end) or label.match(text, start, end)
+    return match or _own_line(text, number) or _in_another_language(text, number, named=True)
+
+
+def ending(text: str, pattern: str, *, cut_off: bool) -> re.Match[str] | None:
+    """What fits, at the end of the last sentence of a reply that was not cut off."""
+    start, end = parts(text)[-1]
+    match = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
+    # The last of several values of an object is not what was asked for.
+    in_object = match and any(one.end > match.start(1) for one in json_objects(text))
+    is_denied = match and _DENIED.search(text, start, match.start())
+    return None if in_object or is_denied or cut_off else _unless_broken(text, match)
+
+
+def last_lines(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
+    """Start and end of the whole answer, of what follows its last mark, and of its last line."""
+    start, end = parts(text)[-1]
+    line = text.rfind("\n", start, start + len(text[start:end].rstrip())) + 1
+    return (0, len(text)), (start, end), (line or start, end)
+
+
+def parts(text: str) -> list[tuple[int, int]]:
+    """Start and end of what lies between marks, but for white space; all of it where nothing is."""
+    cuts = [(0, 0), *(mark.span() for mark in MARK.finditer(text)), (len(text), len(text))]
+    found = [(one[1], other[0]) for one, other in zip(cuts, cuts[1:], strict=False)]
+    return [part for part in found if text[slice(*part)].strip()] or [(0, len(text))]
+
+
+def _beginnings(text: str) -> list[tuple[int, int]]:
+    """Parts that may begin with the answer, the last first: none that a sentence speaks of."""
+    *others, last = parts(text)
+    lines = {part: text[text.rfind("\n", 0, part[0]) + 1 : part[0]] for part in others}
+    own = [part for part, line in lines.items() if not re.search(r"\w", MARK.sub("", line))]
+    return [last, *reversed(own), (0, len(text))]
+
+
+def _first_line(text: str) -> tuple[int, int]:
+    """Start and end of the first line with words of what follows the last mark."""
+    start, end = parts(text)[-1]
+    start += len(text[start:end]) - len(text[start:end].lstrip())
+    line = text.find("\n", start, end)
+    return start, end if line < 0 else line
+
+
+def _unless_broken(text: str, match: re.Match[str] | None) -> re.Match[str] | None:
+    """What was found, but for a value in an object that never ends."""
+    line = text[slice(*last_lines(text)[2])]
+    return None if line.count("{") > line.count("}") else match
+
+
+def _goes_on_with_another(text: str, match: re.Match[str], word: str) -> bool:
+    """Whether another of the words stands behind it, as in "yes or no"."""
+    other = rf"\s*(?:(?:[/|]|or\s)\s*({word})|\w{{1,4}}\s+({word})(?!\s*\w))"
+    after = re.compile(other, re.IGNORECASE).match(text, match.end(1))
+    return after is not None and (after[1] or after[2]).lower() != match[1].lower()
+
+
+def _labelled(text: str, word: str) -> re.Match[str] | None:
+    """The word behind a label that begins the answer, or behind "the answer is"."""
+    start, end = parts(text)[-1]
+    begins = re.compile(rf"{_LABEL}[\W_]*?({word})[*_\"'`]*\s*[,.;(—–]", re.IGNORECASE)
+    says = re.compile(rf"\b(?:answer|verdict) is[^\w\n]*({word})", re.IGNORECASE)
+    return begins.match(text, start, end) or _same(says.finditer(text, start, end))
+
+
+def _own_line(text: str, pattern: str) -> re.Match[str] | None:
+    """What fits and has a line for itself, if all that have are the same."""
+    line = re.compile(rf"^(?:[^\w\n]|_|\([A-Za-z]\))*?({pattern})[^\w\n]*$", re.I | re.MULTILINE)
+    return _same(line.finditer(text))
+
+
+def _clause(text: str, word: str) -> re.Match[str] | None:
+    """The word that stands between two stops, outside of quotations."""
+    outside = re.sub(r"\"[^\"\n]*\"|“[^”]*”|«[^»]*»|「[^」]*」", lambda q: " " * len(q[0]), text)
+    clause = re.compile(
+        rf"(?:[.!?:;,—–]\s|\s-\s)[*_`\s]*({word})[*_`]*\s*(?=[.!?:;,—–]|-\s|\n|\Z)", re.IGNORECASE
+    )
+    return _same(clause.finditer(outside))
+
+
+def _in_another_language(text: str, pattern: str, *, named: bool = False) -> re.Match[str] | None:
+    """What fits in a sentence of another script, near its end; see `_says`.
+
+    No other value may stand in the text, or where the sentence must name an answer, in it.
+    """
+    form = re.compile(rf"(?<![A-Za-z0-9_])({pattern.replace(_BOUND, '')})(?![A-Za-z0-9_])", re.I)
+    for sentence in _SENTENCE.finditer(text):
+        found = list(form.finditer(text, *sentence.span()))
+        if not found:
+            continue
+        if _same(found if named else form.finditer(text)) is None:
+            return None
+        before, behind = (
+            text[sentence.start() : found[0].start()],
+            text[found[-1].end() : sentence.end()],
+        )
+        if (not named or ANSWER_NAMES.search(before)) and _says(before, behind):
+            return found[-1]
+    return None
+
+
+def _says(before: str, behind: str) -> bool:
+    """Whether a sentence with these words around a value gives it as the answer.
+
+    In Latin letters as "Die Antwort lautet yes" does, with one word behind the name of an answer.
+    """
+    if _LATIN.search(before + behind):
+        return _ANSWER_LAST.search(before) is not None and not re.search(r"\w", behind)
+    if _NOT.search(before) or _BEHIND_NOT.search(behind) or not re.search(r"\w", before):
+        return False
+    n_behind = sum(character.isalpha() for character in behind)
+    return n_behind <= _MOST_BEHIND and not re.search(r"[\u4e00-\u9fff]\w", behind)
+
+
+def _same(matches: Iterable[re.Match[str]]) -> re.Match[str] | None:
+    """The last of some matches, if all are of the same word."""
+    found = list(matches)
+    return found[-1] if len({one[1].lower() for one in found}) == 1 else None
