@@ -27,6 +27,8 @@ from autointerp.llm.wire_format import Answer
 
 _MOST_FORMS, _LOOKS = 4, 9
 """Tiny questions that are answered before what may pass is taken for what a prompt gets."""
+_AS_A_KEY = 2
+"""Times that a question is sent again that was refused as a key is while tiny ones are answered."""
 
 
 @dataclass(slots=True)
@@ -275,7 +277,7 @@ class NegotiatedClient(NegotiatingClient):
             return None
         differ, is_of_all = await self._client.servers_differ(error), stops_everything(error)
         # What is said of a key is hardly said of a prompt.
-        for _ in range(1 if differ else _MOST_FORMS if is_of_all else 0):
+        for _ in range(1 if differ else _AS_A_KEY if is_of_all else 0):
             try:
                 call = replace(self._chat(request, self.known), is_question=True)
                 return await self._client.call(call)

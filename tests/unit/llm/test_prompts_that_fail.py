@@ -150,3 +150,29 @@ def test_faults_by_chance_cost_no_question(endpoint: FakeEndpoint, name: str, sh
 
     assert {getattr(one, "text", one) for one in asyncio.run(ask())} == {"3, 0"}
     assert model.features.asked_without == ()
+
+
+@pytest.mark.parametrize("code", [401, 402, 407])
+@pytest.mark.parametrize("words", ["ach", "Incorrect API key provided", ""])
+def test_a_filter_in_the_status_of_a_key_costs_two_more_questions_once(
+    endpoint: FakeEndpoint, code: int, words: str
+) -> None:
+    model = client(endpoint.base_url, TurningClock(), negotiates=True)
+    fault = status(code, words) if words else Fault(code)
+
+    async def ask() -> list[int]:
+        await model.reply(HELLO)
+        endpoint.dress = lambda body: fault if "bad" in str(body) else None
+        sent = []
+        for n in range(4):
+            before = len(endpoint.bodies)
+            with pytest.raises(RequestRefusedError):
+                await model.reply(bad(n))
+            sent.append(len(endpoint.bodies) - before)
+            assert (await model.reply(good(n))).text == "3, 0"
+        await model.close()
+        return sent
+
+    assert asyncio.run(ask()) == [3, 1, 1, 1]
+    # Without words a look is needed each time.
+    assert len(endpoint.probes) <= 2 + 12 + (0 if words else 3)
