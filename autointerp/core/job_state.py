@@ -23,9 +23,12 @@ class JobState(StrEnum):
     """It is being stopped; work in progress is finished or given up."""
     SUCCEEDED = "succeeded"
     PARTIAL = "partial"
-    """It ended, and some units failed or the budget did not reach them."""
+    """It ended, and some labels failed or the budget did not reach them."""
     FAILED = "failed"
-    """It could not be done at all; the reason says why."""
+    """It could not be done, or all labels or all questions to its LLM failed; the reason says why.
+
+    What rules labelled without the LLM stays.
+    """
     CANCELLED = "cancelled"
 
     @property

@@ -5,7 +5,8 @@ Nothing else is sent to the model meanwhile, with this key. What is refused alik
   was answered so far, as no rate was exceeded by anything sent from here; else five times over a
   minute, as rates are counted by the minute. Which words they are plays no part;
 - a rate limit, which several calls met in a row: six times over 90 s. Once one tiny question is
-  answered all go on;
+  answered all go on. Once one has met the limit, questions that wait take its place, since it would
+  take the room of a small rate;
 - words or codes that are known to tell of what lasts, such as a balance that is used up, or a
   delay that is longer than a question may take: twice over 6 s; in words with a status from 500
   on, as a limit is;
@@ -127,6 +128,15 @@ class LastingCheck:
         """Whether it matters that another server is asked, if there are several."""
         in_doubt = self.doubt is not None and self.doubt.reason is Reason.SERVER
         return in_doubt or self.n_in_a_row > 0
+
+    @property
+    def is_looked_into_by_questions(self) -> bool:
+        """Whether questions that wait look themselves: once something tiny met the rate limit too.
+
+        Tiny ones would take the room of a small rate.
+        """
+        is_rate = self.doubt is not None and self.doubt.reason in (Reason.RATE, Reason.LIMIT)
+        return is_rate and self.has_answered and self._n_alike > 0
 
     def look_for_servers(self, error: ApiError) -> None:
         """Has it looked into whether a refusal is one server's of several."""

@@ -12,6 +12,7 @@ from autointerp.llm.api_call import ApiCall, CallRefusedError, TransientFailure
 from autointerp.llm.api_errors import ApiError, is_transient
 from autointerp.llm.call_attempts import CallAttempts
 from autointerp.llm.endpoint_state import EndpointState
+from autointerp.llm.rate_limiter import Permit
 from autointerp.llm.sending_client import SendingClient
 
 T = TypeVar("T")
@@ -139,10 +140,29 @@ class RetryingClient(SendingClient):
                             self._stop_where_refused(state, attempts, refused)
                         attempts.body = call.body
                         return await self._attempt(call, state, permit)
-                    outcome = await self._ask_tiny(call, state, permit)
+                    looks_itself = call.is_question and state.check.is_looked_into_by_questions
+                    attempts.body = call.body if looks_itself else attempts.body
+                    look = self._looked if looks_itself else self._ask_tiny
+                    outcome = await look(call, state, permit)
+                    if isinstance(outcome, tuple):
+                        return outcome
                     if isinstance(outcome, TransientFailure) and call.gives_up(outcome):
                         return outcome
                     state.check.judge(outcome, self.words)
+                    if looks_itself and isinstance(outcome, CallRefusedError):
+                        raise outcome
+
+    async def _looked(
+        self, call: ApiCall[T], state: EndpointState, permit: Permit
+    ) -> tuple[T] | TransientFailure | CallRefusedError:
+        """What becomes of a question that looks itself whether a rate limit has passed."""
+        try:
+            outcome = await self._attempt(call, state, permit)
+        except CallRefusedError as refused:
+            return refused
+        if isinstance(outcome, TransientFailure):
+            self._pause_as_asked(outcome, state)
+        return outcome
 
     def _stop_where_refused(
         self, state: EndpointState, attempts: CallAttempts, refused: CallRefusedError | None

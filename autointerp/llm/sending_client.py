@@ -77,10 +77,14 @@ class SendingClient:
             return refused
         if not isinstance(outcome, TransientFailure):
             return None
-        self.words.wait(outcome, SAID_AFTER)
-        if outcome.asked_wait_s and not outcome.is_hint:
-            state.limiter.pause(self._options.wait_s(1, asked_s=outcome.asked_wait_s))
+        self._pause_as_asked(outcome, state)
         return outcome
+
+    def _pause_as_asked(self, failure: TransientFailure, state: EndpointState) -> None:
+        """Holds all back as long as what looked whether a failure passes was asked to wait."""
+        self.words.wait(failure, SAID_AFTER)
+        if failure.asked_wait_s and not failure.is_hint:
+            state.limiter.pause(self._options.wait_s(1, asked_s=failure.asked_wait_s))
 
     async def _attempt(
         self, call: ApiCall[T], state: EndpointState, permit: Permit

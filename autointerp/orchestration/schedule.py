@@ -168,8 +168,13 @@ def _end(backend: JobBackend, job_id: str) -> None:
         reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))
     elif stopped:
         reasons.append(f"some are labelled by rules: {stopped}")
-    llm_failed = backend.jobs.note(job_id, LLM_FAILED)
+    all_failed, llm_failed = (
+        0 < counts.total == counts.failed,
+        backend.jobs.note(job_id, LLM_FAILED),
+    )
     if llm_failed and not backend.jobs.note(job_id, LLM_ANSWERED):
         reasons.append(f"every question to the LLM failed; the first: {llm_failed}")
-    state = JobState.PARTIAL if reasons else JobState.SUCCEEDED
+        all_failed = True
+    ended = JobState.FAILED if all_failed else JobState.PARTIAL
+    state = ended if reasons else JobState.SUCCEEDED
     backend.jobs.transition(job_id, state, among=OPEN, reason="; ".join(reasons) or None)

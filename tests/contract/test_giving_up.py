@@ -86,7 +86,7 @@ def test_records_that_cannot_be_stored_end_their_job(
     room.work(most=50)
     assert not room.sent, "given up, and read again all the same"
     found = room.found(job.id)
-    assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+    assert (found.state, found.counts.failed) == (JobState.FAILED, 6)
     assert found.reason == (
         "6 of 6 labels failed: records 0 was tried 3 times; the last time: the disk is full"
     )
@@ -104,7 +104,7 @@ def test_records_that_no_label_worker_can_read_are_given_up_after_three_tries(
     work_until(room, Stage.RECORDS)
     setattr(artifacts, fault, True)
     found = try_again(room, job)
-    assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+    assert (found.state, found.counts.failed) == (JobState.FAILED, 6)
     assert "label 0 was tried 3 times; the last time: " in str(found.reason)
     assert chunk_name(job.id, 0) in str(found.reason)
     setattr(artifacts, fault, False)

@@ -120,7 +120,10 @@ def test_a_device_takes_the_model_out_of_main_memory() -> None:
 
 
 def test_a_subject_whose_shape_is_not_known_is_not_refused(tmp_path: Path) -> None:
-    state_needs(job(subject="somebody/model"), tmp_path, None, room=FreeRoom(1, 1, 1), on_cpu=True)
+    notes: list[str] = []
+    room = FreeRoom(1, 1, 1)
+    state_needs(job(subject="somebody/model"), tmp_path, notes.append, room=room, on_cpu=True)
+    assert notes == []
 
 
 def test_a_limit_of_addresses_is_read_from_the_process() -> None:

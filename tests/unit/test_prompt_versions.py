@@ -7,6 +7,7 @@ import pytest
 from autointerp.core.config import ExplainConfig, JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
 from autointerp.pipeline import check_explicit, check_job, check_prompts
+from autointerp.pipeline.job_variants import JobVariants
 from autointerp.templates import load_template
 
 HOSTILE = ("../../x", "/any/where", "..", "", "v", "v1/../v2", "V1", "v1\n", "v²", "v1\x00", "v99")
@@ -67,9 +68,18 @@ def test_a_prompt_of_one_window_is_refused_for_several_before_anything_is_built(
 
 
 def test_a_prompt_of_several_windows_and_one_that_does_not_run_are_no_reason_to_refuse() -> None:
-    check_job(JobSpec(units="0:0", score=ScoreConfig(prompt="v3", windows_per_call=3)))
+    several = ScoreConfig(prompt="v3", windows_per_call=3)
+    assert "simulation" in checked(JobSpec(units="0:0", score=several))
     sparse = ScoreConfig(prompt="v1", windows_per_call=3, scorers=("simulation_sparse",))
-    check_job(JobSpec(units="0:0", score=sparse))
+    names = checked(JobSpec(units="0:0", score=sparse))
+    assert "simulation_sparse" in names
+    assert "simulation" not in names
+
+
+def checked(job: JobSpec) -> set[str]:
+    """The names of what a job runs that is not refused."""
+    check_job(job)
+    return {variant.name for variant in JobVariants.of(job).running}
 
 
 @pytest.mark.parametrize(
@@ -92,13 +102,18 @@ def test_a_prompt_that_nothing_in_the_job_asks_is_refused_where_a_user_named_it(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("part", "named"),
     [
-        {"score": {"prompt": "v1", "scorers": ("detection",)}},
-        {"score": {"prompt": "v1", "scorers": ("simulation_sparse", "simulation")}},
-        {"explain": {"prompt": "v1", "explainers": ("revision",)}},
-        {"explain": {"prompt": "v1", "explainers": ("token_lookup", "token_activation")}},
+        ({"scorers": ("detection",)}, "score"),
+        ({"scorers": ("simulation_sparse", "simulation")}, "score"),
+        ({"explainers": ("revision",)}, "explain"),
+        ({"explainers": ("token_lookup", "token_activation")}, "explain"),
     ],
 )
-def test_a_prompt_that_one_variant_of_the_job_asks_is_taken(changes: dict[str, object]) -> None:
-    check_explicit(JobSpec.model_validate({"units": "0:0", **changes}))
+def test_a_prompt_that_one_variant_of_the_job_asks_is_taken(
+    part: dict[str, object], named: str
+) -> None:
+    job = JobSpec.model_validate({"units": "0:0", named: {"prompt": "v1", **part}})
+    check_explicit(job)
+    with pytest.raises(InputError, match="LLM"):
+        check_explicit(job.model_copy(update={"llm": "none"}))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from opened_files import opened_files
 
 from autointerp.core.errors import InputError
 from autointerp.corpora import check_corpus, load_corpus
@@ -60,13 +61,11 @@ def test_what_does_not_exist_is_refused_before_anything_is_opened(name: str) -> 
 
 def test_what_may_be_there_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("")
-    for name in (
-        "wiki",
-        "hf:nobody/nothing",
-        f"python=1,{tmp_path}/empty.txt=2",
-        f"partial:{tmp_path}",
-    ):
-        check_corpus(name)
+    names = ("wiki", "hf:nobody/nothing", f"python=1,{tmp_path}/empty.txt=2")
+    with opened_files() as opened:
+        for name in (*names, f"partial:{tmp_path}"):
+            check_corpus(name)
+    assert str(tmp_path / "empty.txt") not in opened
 
 
 @pytest.mark.parametrize("name", ["/nowhere/texts", "nowhere.jsonl", "~/nowhere/x.txt"])

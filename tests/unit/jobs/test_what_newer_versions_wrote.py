@@ -158,7 +158,7 @@ def test_records_of_a_newer_version_on_their_way_stay_and_end_the_job_with_the_s
     for _ in range(4):
         room.worker.do(item)
     found = room.found(job.id)
-    assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+    assert (found.state, found.counts.failed) == (JobState.FAILED, 6)
     assert f"{name} was written by a newer autointerp (schema 2" in str(found.reason)
     assert room.artifacts.get_bytes(name) == before
 

@@ -99,7 +99,7 @@ def test_a_collection_is_read_at_the_hook_points_it_was_planned_for(
     assert hooks == {"blocks.0.mlp.hook_post", "blocks.0.mlp.hook_mid"}
 
 
-@pytest.mark.parametrize(("reply", "state"), [(yes, "partial"), (words_of_water, "succeeded")])
+@pytest.mark.parametrize(("reply", "state"), [(yes, "failed"), (words_of_water, "succeeded")])
 def test_a_job_says_that_every_question_failed_though_rules_stand_in(
     tmp_path: Path,
     model_folder: Path,
@@ -117,13 +117,13 @@ def test_a_job_says_that_every_question_failed_though_rules_stand_in(
         assert job.state == state
         assert (job.reason or "").startswith(
             "every question to the LLM failed; the first: token_activation answer 0: "
-        ) == (state == "partial")
+        ) == (state == "failed")
         assert room.backend.jobs.note(job.id, ASKED_WITHOUT) == '["seed"]'
         n_ok = job.counts.ok
         assert n_ok
         # What rules stand in for is asked again, and nothing else.
         endpoint.handler = words_of_water
-        assert room.job_service.retry(job.id) == (n_ok if state == "partial" else 0)
+        assert room.job_service.retry(job.id) == (n_ok if state == "failed" else 0)
         room.work()
         assert room.found(job.id).state is JobState.SUCCEEDED
         assert room.found(job.id).counts.ok == n_ok
@@ -262,7 +262,7 @@ def test_what_fails_each_time_is_parked_after_three_tries(
         assert found.state is JobState.FAILED
         assert found.reason == ("collect 0 was tried 3 times; its worker died or hung each time")
     else:
-        assert (found.state, found.counts.failed) == (JobState.PARTIAL, 6)
+        assert (found.state, found.counts.failed) == (JobState.FAILED, 6)
         assert found.reason == (
             f"6 of 6 labels failed: {stage} 0 was tried 3 times; its worker died or hung each time"
         )

@@ -35,10 +35,10 @@ def at_most(n: int, within_s: float, world: TurningClock, fault: Fault) -> Dress
 
 
 def ask_all(
-    endpoint: FakeEndpoint, world: TurningClock, n: int, dress: Dress
+    endpoint: FakeEndpoint, world: TurningClock, n: int, dress: Dress, *, max_in_flight: int = 4
 ) -> list[ChatReply | BaseException]:
     """What so many questions at once come to, once the endpoint has answered one."""
-    model = client(endpoint.base_url, world, negotiates=True, max_in_flight=4)
+    model = client(endpoint.base_url, world, negotiates=True, max_in_flight=max_in_flight)
 
     async def ask() -> list[ChatReply | BaseException]:
         await model.reply(HELLO)
@@ -60,8 +60,26 @@ def test_a_rate_of_any_size_answers_all_in_the_end(
     dress = at_most(n, within_s, world, status(429, WORDS[words]))
     found = ask_all(endpoint, world, 24, dress)
     assert {one.text if isinstance(one, ChatReply) else str(one) for one in found} == {"3, 0"}
-    # Where few are answered at a time, tiny questions take the room of others.
     assert len(endpoint.bodies) <= 24 * (2 + 8 // n)
+
+
+@pytest.mark.parametrize("max_in_flight", [1, 4])
+@pytest.mark.parametrize("name", [*BARE, *WORDS])
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_few_a_minute_answer_all_about_as_soon_as_can_be(
+    endpoint: FakeEndpoint, n: int, name: str, max_in_flight: int
+) -> None:
+    """Questions that wait look whether the limit has passed: tiny ones would take its room."""
+    world = TurningClock()
+    began = world.now
+    fault = BARE[name] if name in BARE else status(429, WORDS[name])
+    dress = at_most(n, 60, world, fault)
+    found = ask_all(endpoint, world, 5, dress, max_in_flight=max_in_flight)
+    assert {one.text if isinstance(one, ChatReply) else str(one) for one in found} == {"3, 0"}
+    n_minutes = 4 // n
+    assert world.now - began <= 60 * n_minutes + 20
+    assert len(endpoint.probes) <= 2 + n_minutes + 1
+    assert len(endpoint.bodies) <= 1 + 5 + 4 + 6 * n_minutes
 
 
 @pytest.mark.parametrize("name", BARE)

@@ -184,27 +184,26 @@ def test_only_a_few_items_wait_in_a_queue_at_a_time(backend: JobBackend, sent: Q
 
 
 @pytest.mark.parametrize(
-    ("failed", "stopped", "state", "reason"),
+    ("n_failed", "state", "reason"),
     [
-        (False, None, JobState.SUCCEEDED, None),
-        (True, None, JobState.PARTIAL, "1 of 2 labels failed"),
+        (0, JobState.SUCCEEDED, None),
+        (1, JobState.PARTIAL, "1 of 2 labels failed"),
+        (2, JobState.FAILED, "2 of 2 labels failed"),
     ],
 )
 def test_a_job_ends_when_every_label_is_there(
     backend: JobBackend,
     sent: Queue,
-    failed: bool,
-    stopped: str | None,
+    n_failed: int,
     state: JobState,
     reason: str | None,
 ) -> None:
     job = put_up(backend)
     finish(backend, job)
-    for index, status in enumerate((LabelStatus.OK, LabelStatus.FAILED)):
+    for index in range(2):
         unit = UnitId("tiny", "blocks.0.mlp.hook_post", index)
-        backend.jobs.commit(
-            job, unit, Side.POSITIVE, status if failed else LabelStatus.OK, summary="{}"
-        )
+        status = LabelStatus.FAILED if index < n_failed else LabelStatus.OK
+        backend.jobs.commit(job, unit, Side.POSITIVE, status, summary="{}")
     schedule_job(backend, sent, job)
     found = backend.jobs.get(job)
     assert found is not None
@@ -225,7 +224,7 @@ def test_a_job_that_the_budget_stopped_is_partial_and_says_so(
 
 
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_job_whose_llm_never_answered_is_partial_and_says_so(
+def test_a_job_whose_llm_never_answered_has_failed_and_says_so(
     backend: JobBackend, sent: Queue, answered: bool
 ) -> None:
     job = put_up(backend)
@@ -240,7 +239,7 @@ def test_a_job_whose_llm_never_answered_is_partial_and_says_so(
     found = backend.jobs.get(job)
     assert found is not None
     reason = "every question to the LLM failed; the first: it is gone"
-    wanted = (JobState.SUCCEEDED, None) if answered else (JobState.PARTIAL, reason)
+    wanted = (JobState.SUCCEEDED, None) if answered else (JobState.FAILED, reason)
     assert (found.state, found.reason) == wanted
 
 
