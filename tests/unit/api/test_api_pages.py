@@ -26,6 +26,7 @@ EVIL = (
 
 
 def test_a_unit_is_shown_with_its_label_exemplars_and_predictions(client: TestClient) -> None:
+    client.get("/models/tiny")  # Its neighbours are known when the labels have been read.
     answer = client.get(UNIT)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
