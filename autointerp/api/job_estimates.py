@@ -131,7 +131,7 @@ def _shown(found: _Found, budget: Budget, *, n_workers: int, n_readers: int) -> 
     llm = _llm_out(found)
     unknown = [*found.unknown]
     if found.quote is not None:
-        unknown.append("how long the LLM takes to answer; the time is without it")
+        unknown.append("how long the LLM takes to answer")
         if found.quote.price is None:
             unknown.append(f"dollars: {found.quote.text}")
     reach = None
@@ -196,10 +196,13 @@ def _sentence(found: _Found, llm: LlmEstimate | None) -> str:
         plan = found.outlook.estimate
         memory = max(sum(plan.reader_memory.values()), sum(plan.worker_memory.values()))
         disk = sum(plan.artifacts.values()) + sum(plan.store.values())
-        parts.append(f"about {time_text(plan.seconds)} without waiting for others")
+        without = "" if found.quote is None else ", replies of the LLM not counted"
+        parts.append(f"about {time_text(plan.seconds)} of work{without}")
         parts.append(f"{size_text(memory)} of memory a worker, {size_text(disk)} of disk and Redis")
     if llm is not None:
         dollars = "at an unknown price" if llm.usd is None else f"${llm.usd:,.2f} at most"
+        if llm.usd == 0:
+            dollars = "free of charge"
         tokens = llm.prompt_tokens + llm.completion_tokens
         parts.append(
             f"{_counted(llm.requests, 'request')} to the LLM, {tokens:,} tokens, {dollars}"
