@@ -75,6 +75,14 @@ def test_a_job_is_submitted_watched_and_read(client: ai.Client, service: Service
     assert [j.id for j in client.jobs()] == [job.id]
 
 
+def test_what_a_job_would_cost_is_asked_and_nothing_is_submitted(client: ai.Client) -> None:
+    told = client.estimate("5:0-2", subject="tiny", llm="embedded", tokens=4_000)
+    assert (told["n_labels"], told["n_tokens"], told["llm"]["usd"]) == (3, 4_000, 0.0)
+    assert client.jobs() == []
+    with pytest.raises(InputError, match="unknown model"):
+        client.estimate("5:0-2", subject="gpt-9", llm="none")
+
+
 def test_labels_are_those_of_the_store(client: ai.Client) -> None:
     assert client.label("tiny", 5, 131) == make_label()
     assert client.label("tiny", "blocks.5.mlp.hook_post", 131, side="positive").side == "positive"
