@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autointerp.core.config import NO_LLM, ExplainConfig, JobSpec
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Explanation, Label
+from autointerp.core.explanations import Explanation, Label, LabelStatus
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.variants import Need
 from autointerp.explainers.program import program_explanation
 from autointerp.pipeline.held_out import difference
-from autointerp.scorers import ScoringSet, scorers_named
+from autointerp.scorers import Lookup, ScoringSet, scorers_named
 
+PERSON = "person"
+"""Explainer of what a person says; ``person:NAME`` of what is kept under that name."""
 OVER_LABEL = "over_label"
 """Score that says how much better an explanation predicts than the label of the unit."""
 
@@ -65,3 +67,38 @@ def beside_label(result: ScorerResult, label: Label, windows: ScoringSet) -> Sco
         reason = f"the unit's label has no score: {label.reason or 'no scorer ran'}"
         return result.with_scores(Score.undefined(OVER_LABEL, reason))
     return result.with_scores(replace(difference(result, stored, windows), name=OVER_LABEL))
+
+
+def kept_label(
+    label: Label,
+    explanation: Explanation,
+    results: Sequence[ScorerResult],
+    *,
+    scorer_model: str | None,
+) -> Label | None:
+    """The label of the side by somebody else's explanation, with what that came to.
+
+    It is of the same text, statistics and held-out windows, whose token table stays beside it. None
+    where no score has a value: there is nothing to keep.
+    """
+    judged = next((r for r in results if r.score("population").value is not None), None)
+    if judged is None:
+        return None
+    baseline = label.result(Lookup.name)
+    made = label.provenance
+    return replace(
+        label,
+        status=LabelStatus.OK,
+        reason=None,
+        explanation=explanation,
+        candidates=(),
+        results=(*results, *([] if baseline is None else [baseline])),
+        preferred=judged.scorer,
+        provenance=replace(made, explainer_model=None, scorer_model=scorer_model, prompts=()),
+        failures=(),
+        llm=None,
+        rules=None,
+        sense_scores=(),
+        receipts=(),
+        needs=(),
+    )

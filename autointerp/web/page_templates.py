@@ -20,6 +20,12 @@ ASSETS: Mapping[str, str] = {
     "sign_in.js": "text/javascript",
     "search.js": "text/javascript",
     "unit_tools.js": "text/javascript",
+    "trying.css": "text/css",
+    "token_view.js": "text/javascript",
+    "worker_state.js": "text/javascript",
+    "editor.js": "text/javascript",
+    "firing.js": "text/javascript",
+    "own_explanation.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Files that pages need, with their media types."""

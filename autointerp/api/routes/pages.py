@@ -16,8 +16,10 @@ from autointerp.api.routes.html_pages import html_page
 from autointerp.api.routes.units import Hook, Index, Model
 from autointerp.api.store_reads import in_thread
 from autointerp.api.unit_pages import labels_of, records_of, unit_of
+from autointerp.core.config import NO_LLM
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.ids import UnitId
+from autointerp.pipeline.given_explanation import PERSON
 from autointerp.store.search.label_index import LabelIndex, LabelPage, LabelQuery
 from autointerp.web.model_view import ORDERS, Asked, ModelView, layer_lines, median_of
 from autointerp.web.page_links import Links
@@ -113,4 +115,15 @@ def _unit(state: AppState, unit: UnitId) -> str:
     if known is not None:
         paths = unit_paths(known.view, known.words, unit, _LINKS, Random())
     view = UnitProfile.of(sides, _LINKS, paths)
-    return render("unit.html", {"links": _LINKS, "view": view, "words": STATUS_WORDS})
+    values = {
+        "links": _LINKS,
+        "view": view,
+        "words": STATUS_WORDS,
+        "llms": [name for name in state.job_service.policy.llms if name != NO_LLM],
+        "kept": [
+            label
+            for label in store.kept_of(unit, unreadable.append)
+            if (label.origin.explainer or "").startswith(f"{PERSON}:")
+        ],
+    }
+    return render("unit.html", values)

@@ -30,7 +30,7 @@ from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import shortened
 from autointerp.core.scores import ScorerResult
-from autointerp.pipeline.given_explanation import given_explanation
+from autointerp.pipeline.given_explanation import PERSON, given_explanation
 from autointerp.scorers import scorers_named
 
 router = APIRouter(prefix="/v1", tags=["workers"])
@@ -46,6 +46,7 @@ class _Scored(BaseModel):
     """What a worker sends back of an explanation."""
 
     results: tuple[ScorerResult, ...]
+    kept_as: str | None = None
 
 
 @router.post(
@@ -119,18 +120,21 @@ async def score_explanation(  # noqa: PLR0913, PLR0917 - the parts of the path a
         detail = f"unknown llm {shortened(asked.llm)}; this server has {known}"
         raise Problem(422, "llm_unknown", detail)
     check_llm_model(state.config, asked.llm, asked.llm_model)
-    explanation = given_explanation(asked.text, asked.program, explainer="person")
+    explanation = given_explanation(asked.text, asked.program, explainer=PERSON)
     scorers_named(asked.scorers or ())
     side = await in_thread(partial(_side, state, unit, asked))
-    payload = asked.model_dump(mode="json") | {"unit": str(unit), "side": side}
+    payload = asked.model_dump(mode="json", exclude={"keep"}) | {"unit": str(unit), "side": side}
+    if asked.keep:
+        payload["keep_as"] = f"{PERSON}:{caller.name}"
     reply = await ask_worker(state, caller, "explanation", payload, state.config.scoring_s)
-    results = [result_out(r) for r in read_reply(_Scored, reply).results]
+    scored = read_reply(_Scored, reply)
     result = ExplanationScores(
         unit=str(unit),
         side=side,
         text=explanation.text,
         program=explanation.program,
-        results=results,
+        kept_as=scored.kept_as,
+        results=[result_out(r) for r in scored.results],
     )
     return Response(json_of(result), media_type=JSON)
 

@@ -102,6 +102,12 @@ class ExplanationRequest(Wire):
     seed: int | None = Field(
         default=None, ge=0, lt=2**63, description="That of the label where none is given."
     )
+    keep: bool = Field(
+        default=False,
+        description="Keep it in the dictionary beside the label, by the explainer "
+        "`person:` and the name of your key: `?explainer=person:NAME` asks for it. A later one of "
+        "that name takes its place.",
+    )
 
 
 class ExplanationScores(Wire):
@@ -111,6 +117,11 @@ class ExplanationScores(Wire):
     side: Side
     text: str = Field(description="Of a program, its rules on one line.")
     program: str | None
+    kept_as: str | None = Field(
+        default=None,
+        description="The explainer by which it is kept; null where it was not asked for, or no "
+        "score has a value.",
+    )
     results: list[ScorerOut] = Field(
         description="Predictions have the score `over_label`: the paired difference to the unit's "
         "label, on the windows that both judged."

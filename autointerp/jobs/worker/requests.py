@@ -11,8 +11,6 @@ import base64
 import json
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -20,25 +18,17 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from autointerp.activations import live_activations, strongest_units
 from autointerp.activations.sentence_encoder import SentenceEncoder, load_embedder
 from autointerp.core.characters import join_tokens
-from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError, first_problem
-from autointerp.core.ids import Side, UnitId
+from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
-from autointerp.core.seeds import derive_seed
-from autointerp.core.variants import Need
+from autointerp.jobs.worker.given_scores import ScoringRequest, score_given
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
-from autointerp.llm import CostLog
-from autointerp.pipeline import JobVariants, check_job
-from autointerp.pipeline.given_explanation import beside_label, given_explanation, scoring_job
-from autointerp.scorers import Programs, scorers_named
-from autointerp.scorers.scorer_inputs import ScoringSet
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
 
 _LOG = logging.getLogger(__name__)
 _LOOK_S, _AWAY_S = 0.2, 5.0
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
-_PERSON = "person"
 _WITH_SUBJECT = frozenset({"activations", "strongest"})
 
 
@@ -69,19 +59,6 @@ class _Strongest(_Request):
     n: int
     maxima: tuple[_Maxima, ...] = ()
     dtype: str = "float32"
-
-
-class _Explanation(_Request):
-    unit: str
-    side: Side
-    text: str | None = None
-    program: str | None = None
-    scorers: tuple[str, ...] | None = None
-    n_heldout: int | None = None
-    windows_per_call: int = 1
-    llm: str
-    llm_model: str | None = None
-    seed: int | None = Field(default=None, ge=0)
 
 
 class _Texts(_Request):
@@ -130,7 +107,8 @@ class RequestHandler:
         if kind == "strongest":
             return self._strongest(_Strongest.model_validate_json(payload))
         if kind == "explanation":
-            return asyncio.run(self._scores(_Explanation.model_validate_json(payload)))
+            asked = ScoringRequest.model_validate_json(payload)
+            return asyncio.run(score_given(self._deps, self._models, asked))
         if kind == "embed":
             return self._vectors(_Texts.model_validate_json(payload))
         msg = (
@@ -176,67 +154,6 @@ class RequestHandler:
         packed = base64.b64encode(vectors.tobytes()).decode()
         return {"width": vectors.shape[1], "vectors": packed}
 
-    async def _scores(self, asked: _Explanation) -> dict[str, Any]:
-        unit = UnitId.parse(asked.unit)
-        label = self._deps.stores.of(unit.subject).get_label(unit, asked.side)
-        seed = asked.seed if asked.seed is not None else label.provenance.seed if label else 0
-        windows = self._windows(unit, asked, seed)
-        explanation = given_explanation(asked.text, asked.program, explainer=_PERSON)
-        score = ScoreConfig(scorers=asked.scorers, windows_per_call=asked.windows_per_call)
-        asked_for = JobSpec(
-            subject=unit.subject,
-            units=f"{unit.hook}:{unit.index}",
-            score=score,
-            llm=asked.llm,
-            llm_model=asked.llm_model,
-            seed=seed,
-        )
-        spec = scoring_job(asked_for, (explanation,))
-        check_job(spec)
-        variants = JobVariants.of(spec)
-        _refuse_comparing(variants)
-        if variants.need(Need.SUBJECT):
-            windows = replace(windows, probe=self._models.probe(spec))
-        names = {scorer.name for scorer in scorers_named(asked.scorers or ())}
-        model = self._deps.open_llm(spec, None, CostLog())
-        try:
-            tools = self._deps.build_tools(spec, model, (unit,))
-            judge = tools.judge(explanation)
-            scorers = [s for s in (judge, *tools.further) if s is not None]
-            wanted = [s for s in scorers if s.name in names or s.name == Programs.name] or scorers
-            if not wanted:
-                raise InputError(
-                    "scoring an explanation in words needs an LLM; name one of the server's, a "
-                    "scorer without one (embedding), or give a program in place of the text"
-                )
-            result: Sequence[ScorerResult] = await asyncio.gather(
-                *(scorer.score(explanation, windows) for scorer in wanted)
-            )
-        finally:
-            if model is not None:
-                await model.close()
-        if label is not None:
-            result = [beside_label(one, label, windows) for one in result]
-        return {
-            "unit": str(unit),
-            "side": asked.side.value,
-            "text": explanation.text,
-            "results": _RESULTS.dump_python(tuple(result), mode="json"),
-        }
-
-    def _windows(self, unit: UnitId, asked: _Explanation, seed: int) -> ScoringSet:
-        sets = self._deps.stores.of(unit.subject).get_sets(unit, asked.side)
-        if sets is None or not sets.held_out.records:
-            raise InputError(f"{unit} ({asked.side}) has no held-out windows; label it first")
-        config = ScoreConfig()
-        made = ScoringSet.of(
-            sets.held_out,
-            seed=derive_seed(seed, "bootstrap", str(unit), asked.side),
-            n_bootstrap=config.n_bootstrap,
-            confidence=config.confidence,
-        )
-        return made if asked.n_heldout is None else made.first(asked.n_heldout)
-
 
 class RequestQueue:
     """The requests to one queue of workers."""
@@ -273,10 +190,3 @@ class RequestQueue:
                 self._mailbox.send(self._queue, request.id, request.text, ttl_s=request.left_s)
                 return
             self._handler.handle(request)
-
-
-def _refuse_comparing(variants: JobVariants) -> None:
-    for scorer in variants.further:
-        if max(scorer.fewest_labels, scorer.fewest_units) > 1:
-            msg = f"scorer {scorer.name} compares a unit with others; submit a job that names it"
-            raise InputError(msg)

@@ -65,6 +65,20 @@ def test_a_persons_explanation_is_scored_on_the_labelled_side(
     assert (kind, payload["unit"]) == ("explanation", "tiny/blocks.5.mlp.hook_post/131")
 
 
+def test_an_explanation_is_kept_under_the_name_of_the_caller_where_that_is_asked(
+    client: TestClient, service: Service
+) -> None:
+    def keep(asked: dict[str, Any]) -> dict[str, Any]:
+        return {**score_words(asked), "kept_as": asked.get("keep_as")}
+
+    service.worker.reply = keep
+    found = client.post(UNIT, json={"text": "rivers", "llm": "none", "keep": True}).json()
+    assert found["kept_as"] == "person:local"
+    assert client.post(UNIT, json={"text": "rivers", "llm": "none"}).json()["kept_as"] is None
+    assert [asked.get("keep_as") for _, asked in service.worker.asked] == ["person:local", None]
+    assert all("keep" not in asked for _, asked in service.worker.asked)
+
+
 def test_a_persons_program_is_sent_as_it_is_and_comes_back_readable(
     client: TestClient, service: Service
 ) -> None:

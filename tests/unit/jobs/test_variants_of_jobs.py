@@ -12,7 +12,7 @@ from planted_llm import noise
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.files import MINILM
 from autointerp.core.job_state import JobState, Stage
 from autointerp.core.variants import Need
@@ -119,6 +119,38 @@ def test_a_persons_program_is_run_on_all_windows_and_compared_with_the_label(
     assert scores["over_label"]["low"] <= difference <= scores["over_label"]["high"]
     _, reply = asked_of(room, program=PROGRAM, llm="none", n_heldout=5)
     assert len(reply["results"][0]["trials"]) == 5
+
+
+def test_a_persons_program_is_kept_beside_the_label_which_stays_the_newest(
+    room: WorkerInProcess, texts: Path
+) -> None:
+    room.finished(tiny_spec(texts))
+    label, reply = asked_of(room, program=PROGRAM, llm="none", keep_as="person:ada")
+    store = room.stores.of("tiny")
+    assert reply["kept_as"] == "person:ada"
+    assert store.get_label(label.unit, label.side) == label
+    [kept] = store.kept_of(label.unit)
+    assert (kept.origin.explainer, kept.status) == ("person:ada", LabelStatus.OK)
+    assert kept.explanation is not None
+    assert kept.explanation.program == PROGRAM
+    scores = {score["name"]: score["value"] for score in reply["results"][0]["scores"]}
+    assert kept.headline.value == scores["population"]
+    assert kept.score("lookup") == label.score("lookup")
+    assert (kept.provenance.scorer_model, kept.receipts, kept.llm) == (None, (), None)
+    sets = store.get_sets(label.unit, label.side)
+    assert store.get_sets(label.unit, label.side, kept.origin) == sets is not None
+
+    asked_of(room, program="5: position < 2", llm="none", keep_as="person:ada")
+    [kept] = store.kept_of(label.unit)
+    assert kept.explanation is not None
+    assert kept.explanation.program == "5: position < 2"
+
+
+def test_what_has_no_score_is_not_kept(room: WorkerInProcess, texts: Path) -> None:
+    room.finished(tiny_spec(texts))
+    label, reply = asked_of(room, program="0: position < 2", llm="none", keep_as="person:ada")
+    assert reply["kept_as"] is None
+    assert room.stores.of("tiny").kept_of(label.unit) == ()
 
 
 def test_a_persons_words_are_asked_about_on_all_windows_several_in_a_call(

@@ -57,6 +57,16 @@ def test_every_link_leads_to_a_file_and_nothing_stands_inline(pages: Path) -> No
             assert (path.parent / target).is_file() if target else anchor in page.ids, (path, link)
 
 
+def test_what_needs_the_model_is_left_out_and_said(pages: Path) -> None:
+    unit = (pages / "models/smollm2-135m/units/blocks.15.mlp.hook_post/1493.html").read_text()
+    model = (pages / "models/smollm2-135m/index.html").read_text()
+    for page in (unit, model):
+        assert "autointerp serve --embedded" in page
+        assert not re.search(r"<textarea|module|trying.css", page)
+    assert "a server has an editor here" in unit
+    assert "a server scores an explanation of yours here" in unit
+
+
 def test_a_page_says_what_the_label_and_its_scores_are(pages: Path) -> None:
     (label,) = open_example().find("15:1493")
     text = (pages / "models/smollm2-135m/units/blocks.15.mlp.hook_post/1493.html").read_text()
