@@ -115,15 +115,13 @@ def _unit(state: AppState, unit: UnitId) -> str:
     if known is not None:
         paths = unit_paths(known.view, known.words, unit, _LINKS, Random())
     view = UnitProfile.of(sides, _LINKS, paths)
+    may_have_kept = known is None or known.has_kept
+    kept = store.kept_of(unit, unreadable.append) if may_have_kept else ()
     values = {
         "links": _LINKS,
         "view": view,
         "words": STATUS_WORDS,
         "llms": [name for name in state.job_service.policy.llms if name != NO_LLM],
-        "kept": [
-            label
-            for label in store.kept_of(unit, unreadable.append)
-            if (label.origin.explainer or "").startswith(f"{PERSON}:")
-        ],
+        "kept": [one for one in kept if (one.origin.explainer or "").startswith(f"{PERSON}:")],
     }
     return render("unit.html", values)

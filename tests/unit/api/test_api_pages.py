@@ -8,9 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from api_service import Service, make_service, put_labels
+from api_service import HEADERS, Service, make_service, put_labels
 from factories import make_label, make_record, make_sets, make_unit
 from starlette.testclient import TestClient
+
+from autointerp.core.explanations import Explanation
+from autointerp.dictionary import row_json
+from autointerp.store.labels.folder_stores import FolderLabelStores
 
 UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 EVIL = (
@@ -149,3 +153,17 @@ def test_what_pages_need_is_there_and_nothing_else(
     assert answer.headers["content-type"].startswith(kind)
     assert client.get("/assets/..%2f__init__.py").status_code == 404
     assert client.get("/assets/none.js").status_code == 404
+
+
+def test_what_people_said_and_kept_stands_on_the_page_of_the_unit(tmp_path: Path) -> None:
+    stores = FolderLabelStores(tmp_path / "labels", row_json)
+    service = make_service(tmp_path, stores=stores)
+    said = Explanation("big <rivers>", "person:ada", None, None, None, 0)
+    for one in (make_label(explanation=said), make_label()):
+        stores.of("tiny").put_sets(make_sets())
+        stores.of("tiny").put_label(one)
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        page = client.get(UNIT).text
+    assert "Kept explanations" in page
+    assert "big &lt;rivers&gt; <small>person:ada</small>" in page
+    assert "names of rivers" in page
