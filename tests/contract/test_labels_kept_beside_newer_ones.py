@@ -215,3 +215,51 @@ def test_a_copy_has_all_labels_and_the_same_newest(stores: LabelStores, tmp_path
         assert [label.origin.corpus for label in copied.labels()] == ["c"]
         assert {label.origin for label in copied.kept()} == {WIKI, PYTHON}
         assert [peak(copied, origin) for origin in (WIKI, PYTHON, None)] == [4.0, 9.0, 2.0]
+
+
+def test_a_later_copy_brings_what_became_of_kept_labels(
+    stores: LabelStores, tmp_path: Path
+) -> None:
+    store, target = stores.of("tiny"), FolderLabelStores(tmp_path / "copy", row_json)
+    for corpus in ("wiki", "python"):
+        store.put_label(made(corpus))
+    list(copy_labels(stores, target))
+    again = made("wiki", score=0.9)
+    store.put_sets(sets_of(4.0), again.origin)
+    for label in (again, made("python", score=0.8)):
+        store.put_label(label)
+    for n_copied in (2, 0):
+        assert [copied.n_copied for copied in copy_labels(stores, target)] == [n_copied]
+        assert target.of("tiny").kept_of(make_unit()) == (again,)
+        assert list(target.of("tiny").labels()) == [made("python", score=0.8)]
+        assert peak(target.of("tiny"), WIKI) == 4.0
+
+
+def test_records_of_a_label_that_never_came_are_not_those_of_the_one_before(
+    store: LabelStore,
+) -> None:
+    store.put_sets(sets_of(4.0), WIKI)
+    store.put_label(made("wiki"))
+    store.put_sets(sets_of(9.0), PYTHON)
+    assert peak(store, None) == 4.0
+
+
+def test_a_reader_beside_a_writer_misses_no_label(store: LabelStore) -> None:
+    units, done = [make_unit(i) for i in range(8)], threading.Event()
+
+    def write() -> None:
+        for corpus in map(str, range(60)):
+            with store.batch():
+                for unit in units:
+                    store.put_label(made(corpus, unit=unit))
+        done.set()
+
+    seen: set[tuple[int, str | None]] = set()
+    with ThreadPoolExecutor(1) as pool:
+        writing, change, is_last = pool.submit(write), 0, False
+        while not is_last:
+            is_last = done.is_set()
+            rows, change = store.rows_since(change, 1000)
+            seen |= {(row.unit, row.origin[0]) for row in rows if row and not row.is_kept}
+        writing.result()
+    assert {(unit.index, "59") for unit in units} <= seen

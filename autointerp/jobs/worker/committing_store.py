@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Mapping
 
 from typing_extensions import override
@@ -27,22 +28,37 @@ class CommittingStore(MemoryUnitStore):
         sets: Mapping[Target, UnitSets],
         on_label: Callable[[], None],
         *,
-        later: bool,
+        put_off_s: float,
     ) -> None:
+        """The last label of each target is put off until as many seconds after a commit."""
         super().__init__()
         self._jobs, self._into, self._job_id = jobs, store, job_id
-        self._read, self._on_label, self._later = sets, on_label, later
+        self._read, self._on_label, self._put_off_s = sets, on_label, put_off_s
+        self._waiting: dict[Target, Label] = {}
+        self._committed_at = time.monotonic()
 
     @override
     def put_label(self, label: Label) -> None:
         super().put_label(label)
-        if not self._later:
-            self._commit(label)
+        self._waiting[Target(label.unit, label.side)] = label
+        if time.monotonic() - self._committed_at >= self._put_off_s:
+            self.commit_the_rest()
 
     def commit_the_rest(self) -> None:
-        """Stores and commits what was put off because it could still be added to."""
-        for label in tuple(self._labels.values()) if self._later else ():
-            self._commit(label)
+        """Stores and commits what was put off."""
+        waiting, self._waiting = self._waiting, {}
+        # A transaction waits for the disk, for one label as for many.
+        with self._into.batch():
+            stored = [label for label in waiting.values() if self._store(label)]
+        for label in stored:
+            self._commit_as(
+                Target(label.unit, label.side),
+                label.status,
+                reason=label.reason,
+                description=label.explanation.text if label.explanation else None,
+                score=label.headline.value,
+            )
+        self._committed_at = time.monotonic()
 
     def commit_newer(self, target: Target) -> None:
         """Commits that a unit has no label of this version, as a newer one's stays in the store."""
@@ -51,25 +67,20 @@ class CommittingStore(MemoryUnitStore):
             self._jobs.put_note(self._job_id, GIVEN_UP, reason)
         self._commit_as(target, LabelStatus.FAILED, reason=reason)
 
-    def _commit(self, label: Label) -> None:
+    def _store(self, label: Label) -> bool:
+        """Whether it went into the store, and not a newer version's label stays there."""
         target = Target(label.unit, label.side)
         # Somebody may have put one while this one was made.
         stored = self._into.get_label(*target)
         if target in self._into.newer:
             self.commit_newer(target)
-            return
+            return False
         sets = self._read.get(target)
         # Where the store keeps the label that it has, that one's records stay with it.
         if sets is not None and label.replaces(stored):
             self._into.put_sets(sets, label.origin)
         self._into.put_label(label)
-        self._commit_as(
-            target,
-            label.status,
-            reason=label.reason,
-            description=label.explanation.text if label.explanation else None,
-            score=label.headline.value,
-        )
+        return True
 
     def _commit_as(
         self,

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import partial
+from math import inf
 
 from autointerp.core.errors import DamagedError, StorageError, UpstreamError
 from autointerp.core.explanations import Label, LabelStatus, Provenance
@@ -37,6 +38,8 @@ from autointerp.store.labels.mending_store import MendingStore
 _LOG = logging.getLogger(__name__)
 _POLL_S = 0.1
 _LAST_REPLIES_S = 10.0
+_TOGETHER_S = 0.5
+"""For so long labels without an LLM are committed together."""
 
 
 class LabelWork:
@@ -184,7 +187,8 @@ class _Chunk:
                 job.id,
                 {unit.target: unit.sets for unit in self._chunk.units if unit.dead is None},
                 self._on_label,
-                later=both,
+                # Of two sides the first is added to by the second; what rules say costs little.
+                put_off_s=inf if both else _TOGETHER_S if model is None else 0.0,
             )
             labels = self._labels(tools, provenance, committing)
             tokenizer = ChunkTokenizer(provenance.tokenizer, self._chunk.token_strings)

@@ -53,6 +53,7 @@ _NOW_IN = "scores/labels.sqlite and records/; the JSON files are not used any mo
 
 T = TypeVar("T")
 _Put = Callable[[Connection], None]
+_Waiting = list[tuple[Database, Key, _Put]]
 
 
 class FolderLabelStore(LabelStore):
@@ -96,7 +97,7 @@ class FolderLabelStore(LabelStore):
             kept_tables.drop_kept(connection, key, label.origin.digest)
             label_database.put(connection, key, row, packed)
 
-        self._put(self._table.database, put)
+        self._put(self._table.database, key, put)
 
     @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
@@ -198,18 +199,21 @@ class FolderLabelStore(LabelStore):
                 kept_tables.keep_sets(connection, unit.index, side, origin.digest, was)
             record_tables.put(connection, unit.index, side, windows, packed)
 
-        self._put(self._tables(unit.hook).database, put)
+        self._put(self._tables(unit.hook).database, key_of(unit, side), put)
 
     @override
     def get_sets(
         self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
     ) -> UnitSets | None:
-        self._flush()
+        self._flush(key_of(unit, side))
         old = self._old()
         if old is not None:
             return old.sets(unit, side)
         tables = self._tables(unit.hook)
         where = f"the records of {unit.index} ({side}) in {tables.database.path}"
+        if origin is None:
+            label = if_readable(partial(self.get_without_trials, unit, side), lambda _: None)
+            origin = None if label is None else label.origin
         known = None if origin is None else origin.digest
         sets = tables.get(unit.index, side, where=where, advice=self._advice, origin=known)
         return sets if sets is not None and sets.explain.unit == unit else None
@@ -263,11 +267,13 @@ class FolderLabelStore(LabelStore):
         again = [made(label) for label in mended if label is not None]
         # Another file numbers changes in another order.
         file = labels.numbering()
-        is_known = change <= labels.newest() and self._file in {None, file}
+        newest = labels.newest()
+        is_known = change <= newest and self._file in {None, file}
         self._file, last = file, change if is_known else 0
-        changes = labels.changes(last, limit)
-        kept = kept_tables.kept_changes(self._table.database, last, limit)
-        changes = sorted((*changes, *kept))[:limit]
+        found = labels.changes(last, limit)
+        found += kept_tables.kept_changes(self._table.database, last, limit)
+        # What is put between these reads is left to the next call, or one of them would miss it.
+        changes = sorted(one for one in found if one.number <= newest)[:limit]
         rows = [
             _kept_row(listed_row(_unpacked_row(one)))
             if one.is_kept
@@ -286,7 +292,8 @@ class FolderLabelStore(LabelStore):
     def compact(self, on_unreadable: OnUnreadable = refuse_unreadable) -> list[str]:
         """Makes the bytes of the files follow from the labels alone; their paths in the folder.
 
-        Only for the one process that writes there. Damaged records are told and dropped.
+        Only for the one process that writes there. Damaged records are told and dropped; labels
+        that are kept beside newer ones are dropped.
         """
         self._flush()
         self._bring_old()
@@ -320,8 +327,8 @@ class FolderLabelStore(LabelStore):
             with replacing(target) as temporary:
                 path.replace(temporary)
 
-    def _labels(self) -> LabelDatabase | OldFolder:
-        self._flush()
+    def _labels(self, key: Key | None = None) -> LabelDatabase | OldFolder:
+        self._flush(key)
         return self._old() or self._table
 
     def _old(self) -> OldFolder | None:
@@ -358,7 +365,8 @@ class FolderLabelStore(LabelStore):
                 yield found
 
     def _of(self, unit: UnitId, side: Side, unpack: Callable[..., Label]) -> Label | None:
-        label = self._load(unpack, self._labels(), key_of(unit, side))
+        key = key_of(unit, side)
+        label = self._load(unpack, self._labels(key), key)
         return label if label is not None and label.unit == unit else None
 
     def _load(
@@ -389,7 +397,7 @@ class FolderLabelStore(LabelStore):
         packed = zlib.compress(zlib.decompress(data)) if label is None else pack_label(label)
         row = self._packed_row(label)
         put = partial(label_database.put, key=key, row=row, packed=packed)
-        self._put(self._table.database, put)
+        self._put(self._table.database, key, put)
 
     def _tables(self, hook: str) -> RecordTables:
         return RecordTables(self._records / f"{HookPoint(hook).name}{_SUFFIX}")
@@ -410,24 +418,25 @@ class FolderLabelStore(LabelStore):
         return [database.path for database in self._databases()]
 
     @property
-    def _waiting(self) -> list[tuple[Database, _Put]] | None:
-        waiting: list[tuple[Database, _Put]] | None = getattr(self._thread, "waiting", None)
+    def _waiting(self) -> _Waiting | None:
+        waiting: _Waiting | None = getattr(self._thread, "waiting", None)
         return waiting
 
-    def _put(self, database: Database, put: _Put) -> None:
+    def _put(self, database: Database, key: Key, put: _Put) -> None:
         self._bring_old()
         waiting = self._waiting
         if waiting is None:
             with database.writing() as connection:
                 put(connection)
             return
-        waiting.append((database, put))
+        waiting.append((database, key, put))
         if len(waiting) >= _PUT_AT_ONCE:
             self._flush()
 
-    def _flush(self) -> None:
+    def _flush(self, key: Key | None = None) -> None:
+        """Writes what waits; with a key, only where some of it is of that label."""
         waiting = self._waiting
-        if not waiting:
+        if not waiting or (key is not None and all(key != of for _, of, _ in waiting)):
             return
         self._thread.waiting = []
         # Records come before labels, which say that a unit is done.
@@ -435,7 +444,7 @@ class FolderLabelStore(LabelStore):
         for _, puts in groupby(by_file, key=lambda each: each[0].path):
             first, *others = puts
             with first[0].writing() as connection:
-                for _, put in (first, *others):
+                for _, _, put in (first, *others):
                     put(connection)
 
 

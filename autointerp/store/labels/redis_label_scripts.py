@@ -20,7 +20,9 @@ if ARGV[7] ~= '' then
   local kept = unit .. ARGV[7]
   redis.call('HSET', KEYS[8], ARGV[7], there)
   redis.call('HSET', KEYS[7], kept, ARGV[8])
-  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), kept)
+  if ARGV[8] ~= '' then
+    redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), kept)
+  end
 end
 -- First of what is always written: a server that is full refuses this, and nothing after a write.
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])

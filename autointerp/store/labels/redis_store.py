@@ -193,7 +193,8 @@ class RedisLabelStore(LabelStore):
         if unit.subject != self._model:
             return None
         if origin is None:
-            label = if_readable(partial(self.get_label, unit, side), lambda _: None)
+            read = partial(self.get_without_trials, unit, side)
+            label = if_readable(read, lambda _: None)
             origin = label.origin if label is not None else None
         # Earlier versions kept one of a side, and before that another form.
         for suffix in dict.fromkeys((_suffix(origin), _SETS)):

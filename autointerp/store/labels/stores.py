@@ -115,7 +115,7 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
     # Of labels that are copied already: their records could not be read at that time.
     lacking = source.sides_with_sets() - target.sides_with_sets()
     into = MendingStore(target, lambda _: None)
-    _copy_kept(source, target, into, unreadable)
+    n_copied += _copy_kept(source, target, into, unreadable)
     for label in source.labels(unreadable.append):
         stored = into.get_label(label.unit, label.side)
         if (label.unit, label.side) in into.newer:
@@ -142,15 +142,23 @@ def _copy_kept(
     target: LabelStore,
     into: MendingStore,
     unreadable: list[AutointerpError],
-) -> None:
-    """Puts labels of other origins than the newest, whose place those take then."""
+) -> int:
+    """Puts labels of other origins than the newest, whose place those take then; how many."""
+    n = 0
     for label in source.kept(unreadable.append):
-        there = [label.origin for label in target.kept_of(label.unit, pass_over)]
-        stored = into.get_label(label.unit, label.side)
-        there += [stored.origin] if stored is not None else []
-        if label.origin not in there:
+        key = label.unit, label.side
+        if if_readable(partial(source.get_label, *key), lambda _: None) is None:
+            continue  # Nothing would take its place again.
+        stored = into.get_label(*key)
+        if stored is not None and stored.origin == label.origin:
+            continue
+        if label not in target.kept_of(label.unit, pass_over):
             _copy_sets(label, source, into, unreadable)
             into.put_label(label)
+            n += 1
+        elif into.get_sets(*key, label.origin) is None:
+            _copy_sets(label, source, into, unreadable)
+    return n
 
 
 def _copy_sets(

@@ -71,6 +71,9 @@ class Columns:
         self._slots: dict[tuple[Any, ...], int] = {}
         self._hooks: dict[str, int] = {}
         self._origins: dict[Origin, int] = {}
+        # Views of earlier moments read them too: a label that they show may get a new origin.
+        self._origin_names: list[Origin] = []
+        self._digests: list[str] = []
         self._numbers = np.zeros((8, 1024), np.int64)
         self._scores = np.zeros((len(SCORES), 1024), np.float64)
 
@@ -100,11 +103,11 @@ class Columns:
                 self._rows[slot] = row.text
             slots.append(slot)
         self._make_room()
-        hook_of, origin_of = self._hooks.setdefault, self._origins.setdefault
+        hook_of = self._hooks.setdefault
         numbers = [
             (
                 *(r.layer, hook_of(r.hook, len(self._hooks)), r.unit, r.side, r.status),
-                *(origin_of(r.origin, len(self._origins)), _KEPT if r.is_kept else _NEWEST),
+                *(self._origin_of(r.origin), _KEPT if r.is_kept else _NEWEST),
                 r.n_senses,
             )
             for r in rows
@@ -118,8 +121,17 @@ class Columns:
     def view(self) -> View:
         """The labels of this moment."""
         n = len(self._rows)
-        names = tuple(self._hooks), tuple(self._origins)
+        names = tuple(self._hooks), self._origin_names, self._digests
         return View(n, self._rows, *names, self._numbers[:, :n], self._scores[:, :n])
+
+    def _origin_of(self, origin: Origin) -> int:
+        if origin not in self._origins:
+            text = "\x1f".join(name or "" for name in origin)
+            digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8]
+            self._origin_names.append(origin)
+            self._digests.append(digest)
+            self._origins[origin] = len(self._origins)
+        return self._origins[origin]
 
     def _make_room(self) -> None:
         while len(self._rows) > self._scores.shape[1]:
@@ -139,8 +151,10 @@ class View:
     rows: Sequence[bytes]
     """By slot; there may be more than n by now."""
     hooks: tuple[str, ...]
-    origins: tuple[Origin, ...]
-    """Corpora and explainers."""
+    origins: Sequence[Origin]
+    """Corpora and explainers; there may be more by now."""
+    digests: Sequence[str]
+    """What labels of one side are told apart by, by origin, short whatever corpora are called."""
     numbers: Slots
     """Layer, hook point by its place in `hooks`, index, side, status, origin by its place in
     `origins`, whether it is the newest, kept beside that, or gone, and its senses, each by slot."""
@@ -283,7 +297,7 @@ class View:
 
         def unit(slot: Any) -> list[Any]:
             layer, hook, index, side, _, origin, *_ = self.numbers[:, slot].tolist()
-            return [layer, self.hooks[hook], index, side, self._digests[origin]]
+            return [layer, self.hooks[hook], index, side, self.digests[origin]]
 
         if sort == "unit":
             return unit
@@ -317,12 +331,6 @@ class View:
         return {}
 
     @cached_property
-    def _digests(self) -> list[str]:
-        """What labels of one side are told apart by, short whatever their corpora are called."""
-        texts = ("\x1f".join(name or "" for name in origin) for origin in self.origins)
-        return [hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:8] for text in texts]
-
-    @cached_property
     def _by_unit(self) -> Slots:
         layers, hooks, indices, sides, _, origins, *_ = self.numbers
         ranks = np.zeros(max(1, len(self.hooks)), np.int64)
@@ -331,5 +339,7 @@ class View:
         by_side = (of_hook << _INDEX_BITS) + (indices << 1) + sides
         if self.n_newest == self.n:
             return np.argsort(by_side, kind="stable")
-        digests = np.array(self._digests)
+        # Before the digests, of which there are never too few for what was put by then.
+        origins = origins.copy()
+        digests = np.array(self.digests)
         return np.lexsort((np.argsort(np.argsort(digests))[origins], by_side))

@@ -191,6 +191,18 @@ def test_puts_of_a_batch_are_seen_by_the_thread_that_made_them(tmp_path: Path) -
     assert indices(FolderLabelStore(tmp_path, row_json)) == [2, 3, 131]
 
 
+def test_labels_that_are_read_leave_the_others_of_a_batch_waiting(tmp_path: Path) -> None:
+    store = FolderLabelStore(tmp_path)
+    with store.batch():
+        store.put_sets(make_sets())
+        store.put_label(make_label())
+        assert store.get_label(make_unit(2), Side.POSITIVE) is None
+        assert store.get_sets(make_unit(2), Side.POSITIVE) is None
+        assert FolderLabelStore(tmp_path).is_empty()
+        assert store.get_sets(make_unit(), Side.POSITIVE) == make_sets()
+        assert FolderLabelStore(tmp_path).count() == 1
+
+
 def test_what_was_put_before_a_batch_broke_off_is_kept(tmp_path: Path) -> None:
     store = FolderLabelStore(tmp_path)
 

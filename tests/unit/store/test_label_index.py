@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import get_args
@@ -346,3 +347,37 @@ def test_pages_of_few_among_many_labels_hold_each_once(query: LabelQuery) -> Non
     expected = names(oracle(labels, query))
     assert expected
     assert all_pages(filled(labels), query) == expected
+
+
+class StoreOfTwoTexts(MemoryLabelStore):
+    """Every label gets one of another text while somebody reads the list of before."""
+
+    reads: Callable[[], None] | None = None
+
+    @override
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
+        rows, last = super().rows_since(change, limit)
+        if change and self.reads is not None:
+            self.reads()
+        # A batch that is full, so that another one is asked for.
+        return (rows * limit, last) if change else (rows, last)
+
+
+def test_a_list_is_read_on_while_labels_of_another_text_come() -> None:
+    store, found = StoreOfTwoTexts(row_json), []
+    units = [make_unit(i) for i in range(50)]
+    for unit in units:
+        store.put_label(make_label(unit))
+    index = LabelIndex(store, max_age_s=0)
+    cursor = index.page(LabelQuery(limit=10)).next
+
+    def read() -> None:
+        found.append(len(index.loaded_page(LabelQuery(limit=10, cursor=cursor)).rows))
+        found.append(index.view.neighbours(units[3]))
+
+    store.reads = read
+    for unit in units:
+        label = make_label(unit)
+        store.put_label(replace(label, provenance=replace(label.provenance, corpus="python")))
+    index.refresh()
+    assert set(found) == {10, (units[2], units[4])}
