@@ -146,6 +146,8 @@ class ApiConfig:
     limits: ApiLimits = field(default_factory=ApiLimits)
     folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "autointerp-api")
     """Generated downloads; safe to delete."""
+    replies: Path | None = None
+    """The reply cache, of which answers are shown; None shows none."""
     refresh_s: float = 0.25
     """How old a list of labels may be."""
     activations_s: float = 30.0

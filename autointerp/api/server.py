@@ -49,6 +49,7 @@ def config_of(settings: Settings) -> ApiConfig:
         providers=providers_of(settings),
         shapes=known_shapes(settings),
         folder=settings.cache_dir / "downloads",
+        replies=settings.cache_dir / "replies",
         limits=ApiLimits(
             job_units=settings.limits_units,
             jobs_waiting=settings.limits_jobs,

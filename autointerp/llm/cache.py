@@ -119,7 +119,7 @@ class CachedModel(WrappedModel):
         return request.key(self._identity)
 
     def _path(self, key: str) -> Path:
-        return self._folder / key[:2] / f"{key}.json"
+        return _path(self._folder, key)
 
     async def _landed(self, key: str, flight: _Flight) -> ChatReply:
         """The reply of a call in flight, which is cancelled with the last who waits for it."""
@@ -161,6 +161,19 @@ def _cache_errors() -> Iterator[None]:
     except StorageError as error:
         hint = "AUTOINTERP_CACHE_DIR names another folder"
         raise StorageError(f"the reply cache cannot be used: {error}; {hint}") from error
+
+
+def cached_reply(folder: Path, key: str) -> ChatReply | None:
+    """The reply that is kept in a folder under a key; None where none is.
+
+    Raises:
+        StorageError: the folder cannot be read.
+    """
+    return _read(_path(folder, key), key)
+
+
+def _path(folder: Path, key: str) -> Path:
+    return folder / key[:2] / f"{key}.json"
 
 
 def _read(path: Path, key: str) -> ChatReply | None:

@@ -56,6 +56,14 @@ class Links:
         """The page of a unit, as a link on that page."""
         return f"{unit.index}.html" if self.are_files else self.unit(unit)
 
+    def trials(self, unit: UnitId) -> str | None:
+        """The questions behind a unit's scores; None where no server answers."""
+        return None if self.are_files else f"{self.unit(unit)}/trials"
+
+    def trials_data(self, unit: UnitId) -> str:
+        """The same as JSON."""
+        return f"/v1{self.unit(unit)}/trials"
+
     def data(self, unit: UnitId) -> str | None:
         """The unit as JSON; None where no server answers."""
         if self.are_files:

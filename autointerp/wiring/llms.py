@@ -35,6 +35,7 @@ from autointerp.llm import (
     start_embedded_pool,
 )
 from autointerp.llm.batch_model import BatchModel, BatchOptions
+from autointerp.llm.kept_replies import EMBEDDED_IDENTITY, endpoint_identity
 from autointerp.llm.service_addresses import read_address
 from autointerp.scorers import ScorerDependencies
 from autointerp.settings import Settings
@@ -155,7 +156,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
     model: ChatModel
     if job.llm == EMBEDDED:
         model = start_embedded_pool(dependencies=dependencies)
-        identity = f"embedded:{SMOLLM2_GGUF.package}=={SMOLLM2_GGUF.version}"
+        identity = EMBEDDED_IDENTITY
         in_flight = _UNITS_AT_ONCE
     else:
         on_event = (progress or SilentProgress()).note
@@ -164,7 +165,7 @@ def open_llm(  # noqa: PLR0913 - a job, and how to go about it
         if budget.batch:
             state, how = budget.file("batches.json"), batch_options or BatchOptions()
             model = _batched(named, client, settings, state=state, options=how, on_event=on_event)
-        identity = f"{stored_address(job.llm)}:{named.llm_model}"
+        identity = endpoint_identity(job.llm, named.llm_model)
         in_flight = _in_flight(settings, options)
     paid = BudgetedModel(
         model,

@@ -10,6 +10,8 @@ from autointerp.api.routes.pages import router as pages
 from autointerp.api.routes.service_health import router as health
 from autointerp.api.routes.sign_in import router as sign_in
 from autointerp.api.routes.strongest import router as strongest
+from autointerp.api.routes.trials import pages_router as trial_pages
+from autointerp.api.routes.trials import router as trials
 from autointerp.api.routes.units import neuronpedia_router as neuronpedia
 from autointerp.api.routes.units import router as units
 from autointerp.api.routes.worker_requests import router as worker_requests
@@ -19,5 +21,5 @@ __all__ = ["ROUTERS"]
 # Those that are asked most are looked at first.
 ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
-    *(estimates, neuronpedia, health, pages, job_pages, sign_in),
+    *(estimates, neuronpedia, health, trials, pages, trial_pages, job_pages, sign_in),
 )

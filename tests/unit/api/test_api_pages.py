@@ -167,3 +167,16 @@ def test_what_people_said_and_kept_stands_on_the_page_of_the_unit(tmp_path: Path
     assert "Kept explanations" in page
     assert "big &lt;rivers&gt; <small>person:ada</small>" in page
     assert "names of rivers" in page
+
+
+def test_the_questions_behind_scores_are_a_page_and_json(client: TestClient) -> None:
+    page = client.get(f"{UNIT}/trials")
+    assert page.status_code == 200
+    assert "the reply was empty" in page.text
+    found = client.get(f"/v1{UNIT}/trials").json()
+    names = [one["scorer"] for one in found["scorers"]]
+    assert "simulation" in names
+    assert "lookup" not in names
+    failures = [trial["failure"] for trial in found["scorers"][0]["trials"]]
+    assert "the reply was empty" in failures
+    assert client.get("/models/tiny/units/blocks.5.mlp.hook_post/99999/trials").status_code == 404
