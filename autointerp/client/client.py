@@ -249,7 +249,8 @@ class Client:
 
         In words, or as a program, which needs no LLM. The score ``over_label`` of a result is the
         paired difference to the unit's label. Options are ``side``, ``scorers``, ``n_heldout``,
-        ``windows_per_call``, ``llm``, ``llm_model`` and ``seed``.
+        ``windows_per_call``, ``llm``, ``llm_model``, ``seed`` and ``keep``, which keeps it
+        beside the label.
         """
         given = {"text": text, "program": program}
         body = {name: value for name, value in given.items() if value is not None} | options

@@ -147,7 +147,7 @@ def _keep(
         return False
     # The store keeps a label of another origin beside the one that takes its place.
     for one in (kept, label):
-        store.put_sets(sets)
+        store.put_sets(sets, one.origin)
         store.put_label(one)
     return True
 

@@ -16,12 +16,14 @@ from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.files import MINILM
 from autointerp.core.job_state import JobState, Stage
 from autointerp.core.variants import Need
+from autointerp.dictionary import row_json
 from autointerp.explainers import EXPLAINERS
 from autointerp.jobs.worker.requests import RequestHandler
 from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.pipeline import JobVariants
 from autointerp.scorers import SCORERS
 from autointerp.store.jobs import WorkerRequest
+from autointerp.store.labels.folder_stores import FolderLabelStores
 
 
 @pytest.mark.parametrize(
@@ -122,11 +124,13 @@ def test_a_persons_program_is_run_on_all_windows_and_compared_with_the_label(
 
 
 def test_a_persons_program_is_kept_beside_the_label_which_stays_the_newest(
-    room: WorkerInProcess, texts: Path
+    tmp_path: Path, model_folder: Path, texts: Path
 ) -> None:
+    stores = FolderLabelStores(tmp_path / "labels", row_json)
+    room = WorkerInProcess(tmp_path, model_folder, texts, stores=lambda _: stores)
     room.finished(tiny_spec(texts))
+    store = stores.of("tiny")
     label, reply = asked_of(room, program=PROGRAM, llm="none", keep_as="person:ada")
-    store = room.stores.of("tiny")
     assert reply["kept_as"] == "person:ada"
     assert store.get_label(label.unit, label.side) == label
     [kept] = store.kept_of(label.unit)
@@ -137,8 +141,9 @@ def test_a_persons_program_is_kept_beside_the_label_which_stays_the_newest(
     assert kept.headline.value == scores["population"]
     assert kept.score("lookup") == label.score("lookup")
     assert (kept.provenance.scorer_model, kept.receipts, kept.llm) == (None, (), None)
-    sets = store.get_sets(label.unit, label.side)
-    assert store.get_sets(label.unit, label.side, kept.origin) == sets is not None
+    sets = store.get_sets(label.unit, label.side, label.origin)
+    assert sets is not None
+    assert store.get_sets(label.unit, label.side, kept.origin) == sets
 
     asked_of(room, program="5: position < 2", llm="none", keep_as="person:ada")
     [kept] = store.kept_of(label.unit)
