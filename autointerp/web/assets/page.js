@@ -12,12 +12,18 @@
     const at = event.target;
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (at instanceof HTMLInputElement || at instanceof HTMLTextAreaElement || at instanceof HTMLSelectElement) return;
+    if (at.closest(".wide") && event.key.startsWith("Arrow")) return;
     if (event.key === "ArrowLeft") follow("previous");
     else if (event.key === "ArrowRight") follow("following");
     else if (event.key === "o") toggleAll();
     else if (event.key === "?") byId("keys").showModal();
     else if (event.key === "/" && byId("search")) { event.preventDefault(); byId("search").focus(); }
   });
+  // A table that is wider than the window is scrolled by keys as well.
+  const wide = new ResizeObserver((seen) => {
+    for (const { target } of seen) target.tabIndex = target.scrollWidth > target.clientWidth ? 0 : -1;
+  });
+  for (const one of document.querySelectorAll(".wide")) wide.observe(one);
   // Tips are made when somebody points: written into the page they would be most of it.
   document.addEventListener("pointerover", (event) => {
     const token = event.target.closest(".window i");
