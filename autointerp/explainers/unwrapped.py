@@ -9,7 +9,9 @@ from autointerp.llm.plain_form import plain_entities
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’", "«": "»", "„": "“”", "「": "」", "『": "』"}
 _QUOTES |= {"‹": "›", "《": "》", "＂": "＂", "”": "”", "»": "«", "〈": "〉", "〝": "〞〟"}
 _SHARED = re.compile(r"([*_`]{1,3})(?=[^\s*_`])([^*_`]*[^\s*_`])\1")
-_ELEMENT = re.compile(r"<([A-Za-z][\w:.-]*)(?: [^<>]*)?>([^<>]*)</\1\s*>")
+_ELEMENT = re.compile(
+    r"<([A-Za-z][\w:.-]*)(?: [^<>]*)?>([^<>]*|\s*<!\[CDATA\[[^<>]*\]\]>\s*)</\1\s*>"
+)
 _DATA = re.compile(r"<!\[CDATA\[(.*)\]\]>")
 _COMMAND = re.compile(r"[$\\\[( ]*\\(?:text|math|emph|mbox|boxed|fbox)\w*\{([^{}]*)\}[$\\\]) ]*")
 _TRIPLE = re.compile(r"\"{3}([^\"]+)\"{3}|'{3}([^']+)'{3}")

@@ -898,6 +898,20 @@ ANSWERING = (
         "logprobs_of_another_text",
         _message(lambda t: {"content": t}, logprobs={"content": [{**_ONE, "top_logprobs": {}}]}),
     ),
+    *(
+        Answering(
+            name,
+            _message(
+                lambda t: {"content": t},
+                logprobs={"content": [{**_ONE, "top_logprobs": alternatives}]},
+            ),
+        )
+        for name, alternatives in (
+            ("top_logprobs_mapping", {"5": -0.1}),
+            ("top_logprobs_mapping_of_objects", {"5": {"logprob": -0.1}}),
+            ("top_logprobs_pairs", [["5", -0.1]]),
+        )
+    ),
     Answering(
         "logprobs_without_numbers",
         _message(lambda t: {"content": t}, logprobs={"content": [{"token": 5}]}),
@@ -1444,6 +1458,32 @@ def _ended(reason: str, **more: object) -> Fault:
 
 
 FILTERING = (
+    *(
+        Failing(name, _ended(reason, message={"content": content, **more}), said)
+        for name, reason, content, more, said in (
+            (
+                "content_filter_whole_json",
+                "content_filter",
+                '{"explanation": "half"}',
+                {},
+                "filter",
+            ),
+            ("content_filter_half", "content_filter", '{"explanation": "half an', {}, "filter"),
+            ("content_filter_half_by_name", "SAFETY", '{"expl', {}, "SAFETY"),
+            ("content_filter_null", "content_filter", None, {}, "filter"),
+            ("content_filter_null_by_name", "PROHIBITED_CONTENT", None, {}, "PROHIBITED"),
+            ("message_refusal", "stop", None, {"refusal": "I cannot help."}, "I cannot help."),
+            ("message_refusal_in_german", "stop", "", {"refusal": "Das geht nicht."}, "Das geht"),
+        )
+    ),
+    Failing("a_code_400", status(400, "非法内容", code="content_filter"), "非法内容"),
+    Failing("a_type_403", status(403, "flagged", type="moderation_blocked"), "flagged"),
+    Failing("the_status_451", status(451, "gesperrt"), "gesperrt"),
+    Failing(
+        "an_inner_error",
+        status(400, "x", innererror={"code": "ResponsibleAIPolicyViolation"}),
+        "x",
+    ),
     Failing(
         "a_completion_with_400",
         json_body(

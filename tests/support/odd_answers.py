@@ -389,6 +389,7 @@ NO_ROWS = (
 """None gives these rows, of 2 and 1 levels."""
 
 DIGITS = (
+    "093\n\n---\nAn assistant, model 7",
     "093",
     "0 9 3",
     "0|9|3",
@@ -421,6 +422,7 @@ DIGITS = (
 """Each gives the levels 0, 9 and 3 as digits."""
 
 NO_DIGITS = (
+    "093\n094\nso far",
     "²³¹",
     "0933",
     "09",

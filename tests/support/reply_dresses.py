@@ -116,6 +116,9 @@ DRESSES = (
     Dress("a_rule_between", "Thinking:\nDECOY\n\n---\n\nANSWER"),
     Dress("bold_headings", "**Thought process**\n\nDECOY\n\n**Answer**\n\nANSWER"),
     Dress("comments_around", "<!--think-->DECOY<!--/think-->ANSWER"),
+    Dress("character_data", "<think>DECOY</think>\n<result><![CDATA[ANSWER]]></result>"),
+    Dress("signed", "<think>DECOY</think>\nANSWER\n\n---\n*An assistant, model 7*"),
+    Dress("said_twice", "<think>DECOY</think>\nANSWER\n\nANSWER"),
     Dress("quoted", "> Thinking it through.\n> DECOY\n\nANSWER"),
 )
 NO_ANSWERS = (

@@ -102,6 +102,9 @@ def _digit_places(text: str, n: int) -> list[int]:
     # The same number once or more, whatever is said around it.
     if len({run[0] for run in runs}) == 1 and len(runs[-1][0]) == n:
         return list(range(*runs[-1].span()))
+    alone = list(re.finditer(rf"^\W*(\d{{{n}}})\W*$", text, re.ASCII | re.MULTILINE))
+    if len({line[1] for line in alone}) == 1:
+        return list(range(*alone[-1].span(1)))
     apart = re.compile(rf"\W*\d(?:\s*[,;|/ \t]\s*\d){{{n - 1}}}\W*", re.ASCII)
     for start, end in last:
         if apart.fullmatch(text, start, end):

@@ -213,32 +213,6 @@ def test_the_same_round_number_for_other_prompts_is_a_cut() -> None:
     assert found == [False, False, True, False, False, False]
 
 
-REFUSED = [
-    (completion({"content": '{"explanation": "half"}'}, finish_reason="content_filter"), "filter"),
-    (completion({"content": '{"expl'}, finish_reason="SAFETY"), "SAFETY"),
-    (completion({"content": None}, finish_reason="PROHIBITED_CONTENT"), "PROHIBITED"),
-    (completion({"content": None, "refusal": "Das kann ich nicht."}), "Das kann ich nicht."),
-    (status(400, "非法内容", code="content_filter"), "非法内容"),
-    (status(403, "flagged", type="moderation_blocked"), "flagged"),
-    (status(451, "gesperrt"), "gesperrt"),
-    (
-        status(400, "x", innererror={"code": "ResponsibleAIPolicyViolation"}),
-        "x",
-    ),
-]
-
-
-@pytest.mark.parametrize(("fault", "said"), REFUSED)
-def test_a_filter_refuses_one_question_with_one_request(
-    endpoint: FakeEndpoint, world: Clockwork, fault: Fault, said: str
-) -> None:
-    endpoint.faults.append(fault)
-    model = client(endpoint.base_url, world)
-    with pytest.raises(RequestRefusedError, match=said):
-        run(model, HELLO)
-    assert (len(endpoint.bodies), len(endpoint.probes)) == (1, 0)
-
-
 @pytest.mark.parametrize("case", FILTERING, ids=lambda case: case.name)
 def test_a_filter_in_any_shape_refuses_one_question_with_one_request(
     endpoint: FakeEndpoint, world: Clockwork, case: Failing
