@@ -52,10 +52,12 @@ _ROW = re.compile(r"^[ \t]*\|(?P<cells>[^\n]*)\|[ \t]*$", re.MULTILINE)
 _QUOTED = r"\"[^\"\n]+\"|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»|「[^」\n]+」|『[^』\n]+』"
 _SAYS = re.compile(
     rf"^(?P<article>[^\W\d_]{{1,3}}[ ’']|[^A-Za-z\n\"“„«「『:]{{0,20}}?(?=[^\x00-\u02ff]))?"
-    rf"(?P<name>(?:{_NAMES.pattern})[^\s:：\"“„«「『]*)\s*(?P<verb>[^\W\d_]+\s*)?[:：]?\s*"
+    rf"(?P<name>(?:{_NAMES.pattern})[^\s:：\"“„«「『]{{0,15}})\s*(?P<verb>[^\W\d_]{{1,20}}\s*)?[:：]?\s*"
     rf"(?P<text>{_QUOTED})(?P<behind>[^\n\"“„«「『]*)$",
     re.MULTILINE | re.IGNORECASE,
 )
+# Longer ones say more than what the explanation is.
+_SHORT_LINE = re.compile(r"^(?=[^\n]*[\"“„«「『])[^\n]{3,200}$", re.MULTILINE)
 _BLOCK = re.compile(r"[|>][+-]?\d?")
 _LAST_BOLD = re.compile(r"[ \t]*(\*\*|__)(?P<text>[^\n*:：!?]+)\1[. \t]*")
 _BOX = re.compile(
@@ -127,7 +129,10 @@ def _sentences(text: str) -> Iterator[_Marked]:
 
     Without an article the name is as in ``labels like "a"``, which may be an explanation itself.
     """
-    for one in _SAYS.finditer(text):
+    for line in _SHORT_LINE.finditer(text):
+        one = _SAYS.match(text, *line.span())
+        if one is None:
+            continue
         name = one["name"].capitalize() if one["article"] is not None else one["name"].lower()
         if len(re.findall(r"\w", one["behind"])) <= _FEW_BEHIND:
             yield _Marked(one.start(), name, one["text"])

@@ -8,7 +8,7 @@ import re
 from autointerp.llm.json_in_text import json_objects, strict_json
 
 _DECODER = json.JSONDecoder(strict=False)
-_MOST_LISTS = 500
+_MOST_LISTS, _MOST_BROKEN = 500, 20
 _NUMBERED = re.compile(
     r"^[ \t>|*•-]*(?:[^\W\d_]{1,20}[ \t]+)?[*_(\[]*(?P<number>\d{1,4})[*_)\]]*[ \t]*"
     r"(?:[.:：)|=\t]|->|→|[-–—](?=\s))[ \t*_]*(?P<value>\S[^\n]*?)[ \t|*_.,;]*$",
@@ -68,11 +68,12 @@ def _arrays(text: str) -> tuple[list[list[object]], str]:
             text = text[: one.start] + " " * (one.end - one.start) + text[one.end :]
     result: list[list[object]] = []
     rest, begins, at = [], 0, text.find("[")
-    while at >= 0 and len(result) < _MOST_LISTS:
+    n_broken = 0
+    while at >= 0 and len(result) < _MOST_LISTS and n_broken < _MOST_BROKEN:
         try:
             value, end = _DECODER.raw_decode(text, at)
         except (ValueError, RecursionError):
-            end = at + 1
+            end, n_broken = at + 1, n_broken + 1
         else:
             result.append(value)
             rest.append(text[begins:at])
