@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from autointerp.core.ids import UnitId
 
@@ -55,6 +55,14 @@ class Links:
     def here(self, unit: UnitId) -> str:
         """The page of a unit, as a link on that page."""
         return f"{unit.index}.html" if self.are_files else self.unit(unit)
+
+    def compare(self, unit: UnitId) -> str | None:
+        """A unit's labels side by side; None where no server answers."""
+        if self.are_files:
+            return None
+        return (
+            f"/compare?{urlencode({'model': unit.subject, 'hook': unit.hook, 'index': unit.index})}"
+        )
 
     def trials(self, unit: UnitId) -> str | None:
         """The questions behind a unit's scores; None where no server answers."""

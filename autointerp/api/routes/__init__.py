@@ -1,5 +1,6 @@
 """The paths, one router a file."""
 
+from autointerp.api.routes.compare import router as compare
 from autointerp.api.routes.dictionary import router as dictionary
 from autointerp.api.routes.estimates import router as estimates
 from autointerp.api.routes.events import router as events
@@ -21,5 +22,5 @@ __all__ = ["ROUTERS"]
 # Those that are asked most are looked at first.
 ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
-    *(estimates, neuronpedia, health, trials, pages, trial_pages, job_pages, sign_in),
+    *(estimates, neuronpedia, health, trials, pages, trial_pages, compare, job_pages, sign_in),
 )

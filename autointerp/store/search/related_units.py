@@ -24,8 +24,10 @@ def alike_rows(view: View, words: TextIndex, unit: UnitId, limit: int) -> tuple[
     newest = view.mask(Filters())
     if newest is not None:
         likeness[~newest] = 0.0
-    best = np.argsort(-likeness, kind="stable")[:limit].tolist()
-    return tuple(view.rows[slot] for slot in best if likeness[slot] > 0)
+    # Few of many share a rare word.
+    found = np.flatnonzero(likeness)
+    best = found[np.argsort(-likeness[found], kind="stable")[:limit]].tolist()
+    return tuple(view.rows[slot] for slot in best)
 
 
 def any_unit(view: View, model: str, random: Random) -> UnitId | None:

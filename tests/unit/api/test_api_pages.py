@@ -180,3 +180,19 @@ def test_the_questions_behind_scores_are_a_page_and_json(client: TestClient) -> 
     failures = [trial["failure"] for trial in found["scorers"][0]["trials"]]
     assert "the reply was empty" in failures
     assert client.get("/models/tiny/units/blocks.5.mlp.hook_post/99999/trials").status_code == 404
+
+
+def test_labels_of_other_explainers_stand_beside_the_newest(tmp_path: Path) -> None:
+    stores = FolderLabelStores(tmp_path / "labels", row_json)
+    service = make_service(tmp_path, stores=stores)
+    other = Explanation("big <rivers>", "contrastive", None, None, None, 0)
+    for one in (make_label(explanation=other, score=0.2), make_label()):
+        stores.of("tiny").put_sets(make_sets())
+        stores.of("tiny").put_label(one)
+    asked = {"model": "tiny", "hook": "blocks.5.mlp.hook_post", "index": 131}
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        page = client.get("/compare", params=asked).text
+        missing = client.get("/compare", params={**asked, "index": 99_999})
+    assert page.index("names of rivers") < page.index("big &lt;rivers&gt;")
+    assert "explainer" in page.partition("Other than the newest")[2]
+    assert missing.status_code == 404
