@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Protocol, cast
 
-import numpy as np
 from pydantic import ValidationError
 
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
 from autointerp.core.unit_spec import shown_value
 from autointerp.corpora.document_windows import (
@@ -21,6 +20,7 @@ from autointerp.corpora.document_windows import (
     WindowPool,
     cut_document,
 )
+from autointerp.corpora.kept_documents import KeptDocuments
 from autointerp.corpora.long_documents import LONG_DOCUMENT, cut_long_document
 from autointerp.corpora.sources import PartialSource, Share, TextSource, open_source, parse_spec
 from autointerp.corpora.token_corpus import TokenCorpus, build_corpus, fills_splits
@@ -90,8 +90,9 @@ def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
     goals = [round(goal * n_tokens) for goal in accumulate(share.weight for share in shares)]
     named = config.model_copy(update={"corpus": _spelled_out(sources, shares)})
     text_tokenizer, progress = _text_tokenizer(tokenizer), progress or SilentProgress()
+    kept = KeptDocuments(text_tokenizer, config, progress)
     for n_windows in _WINDOWS_A_DOCUMENT:
-        reader = _Reader(text_tokenizer, config, progress, n_windows)
+        reader = _Reader(kept, config, n_windows)
         documents = [
             windows
             for source, goal in zip(sources, goals, strict=True)
@@ -100,36 +101,39 @@ def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
         # Where the documents ran out, all of them are here already.
         if not reader.left_documents or fills_splits(documents, named):
             break
-    reader.tell()
-    return build_corpus(documents, named)
+    for note in reader.notes():
+        progress.note(note)
+    return build_corpus(documents, named, has_more=reader.left_documents)
 
 
 class _Reader:
     """Reads sources one after the other; a document that stands in two of them is read once."""
 
-    def __init__(
-        self, tokenizer: TextTokenizer, config: CorpusConfig, progress: Progress, n_windows: int
-    ) -> None:
-        self._tokenizer, self._config, self._n_windows = tokenizer, config, n_windows
-        self._progress, self._n_unread = progress, config.n_tokens
-        progress.start("text", config.n_tokens, "tokens")
+    def __init__(self, kept: KeptDocuments, config: CorpusConfig, n_windows: int) -> None:
+        self._kept, self._config, self._n_windows = kept, config, n_windows
+        kept.begin()
         self._seen: set[str] = set()
+        self._broken: list[str] = []
         self._n_taken = 0
         self._n_copies = 0
         self._n_empty = 0
         self.left_documents = False
         """Whether a source has documents of which nothing was taken."""
 
-    def tell(self) -> None:
-        """Notes what a person should know of how the text was read."""
+    def notes(self) -> Iterator[str]:
+        """What a person should know of how the text was read."""
         if self._n_windows < WINDOWS_A_DOCUMENT:
-            self._progress.note(
-                f"{self._n_windows} windows of each document are taken at most, in place of "
-                f"{WINDOWS_A_DOCUMENT}, so that few tokens give each split some documents"
+            are = "1 window of each document is"
+            if self._n_windows > 1:
+                are = f"{self._n_windows} windows of each document are"
+            yield (
+                f"{are} taken at most, in place of {WINDOWS_A_DOCUMENT}, so that few tokens give "
+                "each split some documents"
             )
+        yield from self._broken
         if self._n_empty:
             were = "document was" if self._n_empty == 1 else "documents were"
-            self._progress.note(f"{self._n_empty:,} {were} passed over: without text (empty, null)")
+            yield f"{self._n_empty:,} {were} passed over: without text (empty, null)"
 
     def read(self, source: TextSource, *, up_to: int) -> list[DocumentWindows]:
         """Windows of a source until ``up_to`` tokens are taken of all sources together."""
@@ -140,14 +144,13 @@ class _Reader:
                 f"window of {self._config.n_ctx}; raise n_tokens or the weight of {source.name}"
             )
         pool, self._n_copies = WindowPool(asked, self._n_windows), 0
-        rng = np.random.default_rng(derive_seed(self._config.seed, "documents"))
-        for document in source.documents(rng):
+        for document in self._kept.of(source):
             self._add(pool, _valid(document.text), _valid(document.source))
             if pool.is_full:
                 self.left_documents = True
                 break
         if isinstance(source, PartialSource) and source.broken:
-            self._progress.note(f"{source.broken}; the {pool.n_read:,} tokens read are used")
+            self._broken.append(f"{source.broken}; the {pool.n_read:,} tokens read are used")
         else:
             self._check_enough(pool, source.name, asked)
         chosen = pool.chosen()
@@ -166,6 +169,7 @@ class _Reader:
         windows = self._windows(text, document, source, missing=pool.n_missing)
         if windows is not None:
             pool.add(windows)
+            self._kept.take(document)
 
     def _windows(
         self, text: str, document: str, source: str, *, missing: int
@@ -174,25 +178,17 @@ class _Reader:
         if len(text) > LONG_DOCUMENT:
             return cut_long_document(
                 text,
-                self._encoded,
+                self._kept.tokens,
                 document=document,
                 source=source,
                 n_ctx=n_ctx,
                 seed=seed,
                 n_tokens=missing,
             )
-        ids = self._encoded(text)
-        if not ids:
+        tokens = self._kept.tokens(text)
+        if not len(tokens):
             return None
-        tokens = np.asarray(ids, dtype=np.int32)
         return cut_document(tokens, document=document, source=source, n_ctx=n_ctx, seed=seed)
-
-    def _encoded(self, text: str) -> list[int]:
-        ids = self._tokenizer.encode(text)
-        n_shown = min(len(ids), self._n_unread)
-        self._n_unread -= n_shown
-        self._progress.advance("text", n_shown)
-        return ids
 
     def _check_enough(self, pool: WindowPool, name: str, asked: int) -> None:
         if pool.is_enough:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from autointerp.core.seeds import derive_seed
 from autointerp.corpora.document_windows import (
@@ -32,7 +33,7 @@ _PART_OFFSET = 2**17
 
 def cut_long_document(
     text: str,
-    encode: Callable[[str], list[int]],
+    encode: Callable[[str], NDArray[np.int32]],
     *,
     document: str,
     source: str,
@@ -51,7 +52,7 @@ def cut_long_document(
     for number in spread_order(-(-len(text) // _PART), rng).tolist():
         if n_read >= n_tokens and len(parts) >= WINDOWS_A_DOCUMENT:
             break
-        tokens = np.asarray(encode(_part(text, number)), dtype=np.int32)
+        tokens = encode(_part(text, number))
         if not len(tokens):
             continue
         name = f"{document} {number}"

@@ -19,7 +19,8 @@ from autointerp.core.text import Split, Window
 from autointerp.corpora.document_windows import DocumentWindows
 
 _SPLITS = tuple(Split)
-_MIN_WINDOWS = 4
+MIN_WINDOWS = 4
+"""Of each split: fewer are too few to explain from or to score on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -144,14 +145,16 @@ def split_of_document(document: str, *, seed: int, explain: float, validation: f
     return Split.VALIDATION if place < explain + validation else Split.HELD_OUT
 
 
-def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> TokenCorpus:
-    """The corpus of those windows, split by document.
+def build_corpus(
+    documents: Sequence[DocumentWindows], config: CorpusConfig, *, has_more: bool = False
+) -> TokenCorpus:
+    """The corpus of those windows, split by document; `has_more` where some were left unread.
 
     Raises:
         InputError: a split would be too small to explain from or to score on.
     """
     splits = _by_split(documents, config)
-    _check_splits(splits, config)
+    _check_splits(splits, config, has_more=has_more)
     in_order = {s: [document.in_text_order() for document in splits[s]] for s in splits}
     return _assemble(in_order, config)
 
@@ -159,7 +162,7 @@ def build_corpus(documents: Sequence[DocumentWindows], config: CorpusConfig) -> 
 def fills_splits(documents: Sequence[DocumentWindows], config: CorpusConfig) -> bool:
     """Whether each split has windows enough to explain from or to score on."""
     splits = _by_split(documents, config)
-    return all(_n_windows(members) >= _MIN_WINDOWS for members in splits.values())
+    return all(_n_windows(members) >= MIN_WINDOWS for members in splits.values())
 
 
 def _by_split(
@@ -212,22 +215,27 @@ def _assemble(splits: dict[Split, list[DocumentWindows]], config: CorpusConfig) 
     )
 
 
-def _check_splits(splits: dict[Split, list[DocumentWindows]], config: CorpusConfig) -> None:
-    if all(_n_windows(s) >= _MIN_WINDOWS for s in splits.values()):
+def _check_splits(
+    splits: dict[Split, list[DocumentWindows]], config: CorpusConfig, *, has_more: bool
+) -> None:
+    if all(_n_windows(s) >= MIN_WINDOWS for s in splits.values()):
         return
     result = ", ".join(
         f"{split.replace('_', '-')} {_n_windows(members)} windows of {len(members)} documents"
         for split, members in splits.items()
     )
     n_documents = sum(map(len, splits.values()))
-    advice = (
-        "raise n_tokens, lower n_ctx or use a corpus with more documents"
-        if n_documents > 1
-        else "a document belongs to one split, so divide the file into documents, for example a "
-        ".jsonl file with one chapter per line"
-    )
+    if has_more:
+        advice = "raise n_tokens: more documents are there to be read"
+    elif n_documents > 1:
+        advice = "raise n_tokens, lower n_ctx or use a corpus with more documents"
+    else:
+        advice = (
+            "a document belongs to one split, so divide the file into documents, for example a "
+            ".jsonl file with one chapter per line"
+        )
     raise InputError(
-        f"each split of {config.corpus} needs {_MIN_WINDOWS} windows, but "
+        f"each split of {config.corpus} needs {MIN_WINDOWS} windows, but "
         f"{config.n_tokens} tokens in windows of {config.n_ctx} give: {result}; "
         f"{advice}"
     )
