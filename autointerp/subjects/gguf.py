@@ -7,7 +7,8 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +32,49 @@ def check_gguf(path: Path) -> None:
     """Nothing, when the file is a whole GGUF model.
 
     Raises:
-        InputError: it is missing, another kind of file, damaged, or cut short.
+        InputError: as `open_gguf`.
+    """
+    open_gguf(path)
+
+
+def open_gguf(path: Path) -> Any:
+    """The `GGUFReader` of a whole GGUF model.
+
+    Raises:
+        InputError: the file is missing, another kind of file, damaged, or cut short.
     """
     _check_magic(path)
-    missing = _missing_bytes(path)
-    if missing:
+    try:
+        from gguf import GGUFReader  # noqa: PLC0415 - optional extra
+    except ImportError as error:
+        msg = 'reading GGUF files needs the package gguf: pip install "autointerp[embedded]"'
+        raise InputError(msg) from error
+    with _readable(path):
+        reader = GGUFReader(path)
+        end = max((int(t.data_offset) + int(t.n_bytes) for t in reader.tensors), default=0)
+    missing = end - path.stat().st_size
+    if missing > 0:
         raise InputError(f"{path} is cut short by at least {missing:,} bytes; download it again")
+    return reader
+
+
+def gguf_values(path: Path, reader: Any, names: Iterable[str]) -> dict[str, Any]:
+    """What the head of a file says under those of the names that it has.
+
+    Raises:
+        InputError: a value is damaged.
+    """
+    with _readable(path):
+        return {name: reader.fields[name].contents() for name in names if name in reader.fields}
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, IndexError, OverflowError, TypeError) as error:
+        msg = f"{path} is a damaged or truncated GGUF file ({error}); download it again"
+        raise InputError(msg) from error
 
 
 def _check_magic(path: Path) -> None:
@@ -48,21 +86,6 @@ def _check_magic(path: Path) -> None:
                 f"{path} is not a GGUF file: it does not begin with the letters GGUF; "
                 "give a GGUF file or a folder in Hugging Face layout"
             )
-
-
-def _missing_bytes(path: Path) -> int:
-    try:
-        from gguf import GGUFReader  # noqa: PLC0415 - optional extra
-    except ImportError as error:
-        msg = 'reading GGUF files needs the package gguf: pip install "autointerp[embedded]"'
-        raise InputError(msg) from error
-    try:
-        reader = GGUFReader(path)
-        end = max((int(t.data_offset) + int(t.n_bytes) for t in reader.tensors), default=0)
-    except (ValueError, KeyError, IndexError, OverflowError, UnicodeDecodeError) as error:
-        msg = f"{path} is a damaged or truncated GGUF file ({error}); download it again"
-        raise InputError(msg) from error
-    return max(0, end - path.stat().st_size)
 
 
 def convert_gguf(path: Path, cache_dir: Path) -> Path:

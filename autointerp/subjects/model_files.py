@@ -32,7 +32,7 @@ def fault_of_model(folder: Path) -> str | None:
             f"its kind, {kind}, is code of its own (auto_map in {CONFIG}), and no code of a model "
             "is ever run; take a model whose kind transformers knows"
         )
-    if not (folder / _INDEX).is_file():
+    if (folder / WEIGHTS).is_file() or not (folder / _INDEX).is_file():
         return _fault_of_weights([folder / WEIGHTS], folder)
     index = _object_in(folder / _INDEX)
     if isinstance(index, str):
@@ -40,7 +40,31 @@ def fault_of_model(folder: Path) -> str | None:
     parts = index.get("weight_map")
     if not isinstance(parts, dict):
         return f"{_INDEX} has no weight_map; {_AGAIN}"
-    return _fault_of_weights([folder / str(part) for part in sorted(set(parts.values()))], folder)
+    return _fault_of_weights(
+        [folder / part for part in sorted(set(map(str, parts.values())))], folder
+    )
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of which a model is loaded, and no others that lie beside them.
+
+    They are chosen as transformers does; where it would find none, all are taken.
+
+    Raises:
+        InputError: some of those that the index lists are missing.
+    """
+    if (whole := folder / WEIGHTS).is_file():
+        return [whole]
+    index = _object_in(folder / _INDEX) if (folder / _INDEX).is_file() else {}
+    parts = index.get("weight_map") if isinstance(index, dict) else None
+    if isinstance(parts, dict):
+        listed = [folder / part for part in sorted(set(map(str, parts.values())))]
+        missing = [path for path in listed if not path.is_file()]
+        if 0 < len(missing) < len(listed):
+            raise InputError(f"{folder}: {_missing(missing[0].name, folder)}")
+        if listed and not missing:
+            return listed
+    return sorted(folder.glob("model*.safetensors")) or sorted(folder.glob("*.safetensors"))
 
 
 def refuse_huge_texts(folder: Path) -> None:

@@ -16,6 +16,7 @@ from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file
 from autointerp.core.json_text import parse_json
 from autointerp.core.one_line import shortened
+from autointerp.subjects.model_files import weight_files
 
 _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://|(www\.)?huggingface\.co/", re.IGNORECASE)
 _ON_THE_HUB = re.compile(
@@ -115,7 +116,7 @@ def _stored_weights(folder: str) -> Iterator[tuple[str, str]]:
         for file in _WEIGHT_FILES
     )  # fmt: skip
     place = next((Path(file).parent for file in paths if file), None)
-    for path in sorted(place.glob("*.safetensors")) if place else ():
+    for path in weight_files(place) if place else ():
         with safe_open(path, framework="pt") as file:
             for tensor in file.keys():  # noqa: SIM118 - it is not a mapping
                 if tensor.endswith("weight"):

@@ -9,7 +9,7 @@ from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file
 from autointerp.core.json_text import parse_json
 from autointerp.core.model_shape import ModelShape, shape_of_config
-from autointerp.subjects.gguf import check_gguf
+from autointerp.subjects.gguf import gguf_values, open_gguf
 from autointerp.subjects.model_files import CONFIG
 
 _OF_GGUF = {
@@ -49,18 +49,14 @@ def shape_in(path: Path) -> ModelShape:
 
 def _gguf_config(path: Path) -> dict[str, Any]:
     """What the head of the file says, in the words of a ``config.json``."""
-    check_gguf(path)
-    from gguf import GGUFReader  # noqa: PLC0415 - optional extra
-
-    reader = GGUFReader(path)
-    fields = {name: field for name, field in reader.fields.items() if "tokens" not in name}
-    architecture = fields.get("general.architecture")
-    kind = "" if architecture is None else str(architecture.contents())
+    reader = open_gguf(path)
+    kind = str(gguf_values(path, reader, ["general.architecture"]).get("general.architecture", ""))
+    found = gguf_values(path, reader, [f"{kind}.{theirs}" for theirs in _OF_GGUF.values()])
     # Where layers differ, a field is a list, which is told as no size.
     config = {
-        ours: fields[f"{kind}.{theirs}"].contents()
+        ours: found[f"{kind}.{theirs}"]
         for ours, theirs in _OF_GGUF.items()
-        if f"{kind}.{theirs}" in fields
+        if f"{kind}.{theirs}" in found
     }
     names = {tensor.name: tensor for tensor in reader.tensors}
     embedding = names.get("token_embd.weight")

@@ -12,6 +12,8 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from autointerp.core.errors import InputError
+from autointerp.subjects.gguf import open_gguf
+from autointerp.subjects.model_files import weight_files
 
 # Masks and positions that older files keep beside the weights.
 _NO_WEIGHT = re.compile(r".*(\.attn\.(masked_)?bias|rotary_emb\.inv_freq)")
@@ -36,11 +38,11 @@ def stored_weights(path: Path, *, known: bool = False) -> StoredWeights | None:
     What a known file holds is not counted: heads of ``.gguf`` files take seconds.
 
     Raises:
-        InputError: a file is damaged.
+        InputError: a file is damaged or missing.
     """
     if path.suffix == ".gguf" and known:
         return StoredWeights(None, {}, path.stat().st_size)
-    files = [path] if path.is_file() else sorted(path.glob("*.safetensors"))
+    files = [path] if path.is_file() else weight_files(path)
     counts = Counter[str]()
     for file in files:
         for dtype, n in _in_gguf(file) if file.suffix == ".gguf" else _in_safetensors(file):
@@ -64,8 +66,6 @@ def _in_safetensors(path: Path) -> Iterator[tuple[str, int]]:
 
 
 def _in_gguf(path: Path) -> Iterator[tuple[str, int]]:
-    from gguf import GGUFReader  # noqa: PLC0415 - optional extra
-
-    for tensor in GGUFReader(path).tensors:
+    for tensor in open_gguf(path).tensors:
         dtype = tensor.tensor_type.name
         yield _NAMES.get(dtype, dtype), int(tensor.n_elements)
