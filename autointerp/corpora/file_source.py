@@ -25,6 +25,7 @@ from autointerp.corpora.document_files import (
     JsonLinesFile,
     TextFile,
     look_at_lines,
+    readable,
 )
 from autointerp.corpora.named_paths import NamedPath, named_path
 from autointerp.corpora.saved_datasets import is_saved_dataset, saved_rows
@@ -116,7 +117,9 @@ class FileSource:
 def _files_of(named: NamedPath) -> tuple[str, list[tuple[str, Path]], str | None]:
     """The source with every part written out, its files with their names, and the field named."""
     path, parts = named.path, named.parts
-    if path.is_dir() and is_saved_dataset(path):
+    with readable(path):
+        is_saved = path.is_dir() and is_saved_dataset(path)
+    if is_saved:
         rows = saved_rows(named)
         files = [(file.relative_to(path).as_posix(), file) for file in rows.files]
         parts = parts if rows.split is None else (rows.split, rows.field or FIELD)

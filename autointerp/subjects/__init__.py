@@ -16,7 +16,8 @@ from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.reading_notes import reading_notes
 from autointerp.subjects.sae import SparseEncoder, load_sae
 from autointerp.subjects.sae_release import open_sae
-from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, load_subject
+from autointerp.subjects.subject_loading import load_subject
+from autointerp.subjects.subject_places import KNOWN_SUBJECTS
 from autointerp.subjects.wrapping import wrap_subject
 
 __all__ = [

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
+from autointerp.core.places import holds
 from autointerp.core.seeds import derive_seed
 from autointerp.subjects.encoders import EncoderHead, encoder_digest, slug
 
@@ -107,7 +108,7 @@ def _name(file: Path) -> str:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    if not file.is_file():
+    if not holds(file.parent, file.name):
         raise InputError(f"{file} is not a file; {_HOW}")
     try:
         with safe_open(file, framework="pt") as opened:

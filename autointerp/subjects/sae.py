@@ -18,6 +18,7 @@ from torch import Tensor
 from autointerp.core.errors import InputError
 from autointerp.core.files import git_pointer
 from autointerp.core.ids import HookPoint
+from autointerp.core.places import is_folder
 from autointerp.subjects.encoders import EncoderHead, encoder_digest, slug
 from autointerp.subjects.sae_config import SaeConfig, read_sae_config
 
@@ -204,7 +205,7 @@ def read_sae_head(folder: Path, *, hook: str | None = None) -> EncoderHead:
 
 def _configured(folder: Path, hook: str | None) -> tuple[Path, SaeConfig]:
     folder = Path(os.path.expanduser(folder))
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise InputError(f"{folder} is not an SAE folder; name one with cfg.json and {_WEIGHTS}")
     return folder, read_sae_config(folder, hook=hook)
 

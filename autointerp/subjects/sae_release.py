@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from autointerp.core.errors import InputError
+from autointerp.core.places import place_at
 from autointerp.subjects.encoders import EncoderHead
 from autointerp.subjects.sae import SparseEncoder, load_sae, read_sae_head
 from autointerp.subjects.sae_config import is_cross_layer, refuse_cross_layer
@@ -53,7 +54,7 @@ def _folder(name: str) -> Path:
 
 def _release_of(name: str) -> tuple[Any, str, str] | None:
     """The library, the release and the id that a name means; None where it means a folder."""
-    if _folder(name).exists() or name.startswith((".", "/", "~")):
+    if place_at(name) is not None or name.startswith((".", "/", "~")):
         return None
     if is_cross_layer(name):
         refuse_cross_layer(name)

@@ -9,6 +9,7 @@ from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file
 from autointerp.core.json_text import parse_json
 from autointerp.core.model_shape import ModelShape, shape_of_config
+from autointerp.core.places import holds
 from autointerp.subjects.gguf import gguf_values, open_gguf
 from autointerp.subjects.model_files import CONFIG
 
@@ -33,7 +34,7 @@ def shape_in(path: Path) -> ModelShape:
     if path.suffix == ".gguf":
         return shape_of_config(path.stem, _gguf_config(path))
     file = path / CONFIG
-    if path.is_file() or not file.is_file():
+    if not holds(path, CONFIG):
         raise InputError(
             f"{path} is not the folder of a model: it has no {CONFIG}; name a folder that has one, "
             "a .gguf file or a known model"

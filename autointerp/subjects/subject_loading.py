@@ -16,8 +16,8 @@ from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig, AutoModelForCa
 from transformers.utils.hub import cached_file
 
 from autointerp.core.errors import InputError
-from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.one_line import shortened
+from autointerp.core.places import holds
 from autointerp.subjects.gguf import convert_gguf
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import EXPECTED, NOT_RUN, first_words
@@ -27,6 +27,7 @@ from autointerp.subjects.named_subjects import (
     refuse_what_is_no_model_name,
 )
 from autointerp.subjects.own_modules import weights_digest
+from autointerp.subjects.subject_places import KNOWN_SUBJECTS, folder_of, place_of
 from autointerp.subjects.text_part import multimodal_error, reads_more_than_text
 from autointerp.subjects.tl_folder import (
     fetch_legacy,
@@ -40,7 +41,6 @@ from autointerp.subjects.wrapping import wrap_subject
 
 DtypeName = Literal["float32", "bfloat16"]
 
-KNOWN_SUBJECTS = {"smollm2-135m": SMOLLM2_GGUF}
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 _DIGITS = re.compile("[0-9]+")
 _NOT_LOADED = (*NOT_RUN, OSError, SafetensorError, StrictDataclassError)
@@ -93,12 +93,12 @@ def tl_folder_of(name: str) -> tuple[Path, str | None] | None:
     """The folder in TransformerLens' layout and the checkpoint that a name means."""
     if name in KNOWN_SUBJECTS or name.endswith(".gguf"):
         return None
-    path = Path(name).expanduser()
+    path = folder_of(name)
+    if path is not None:
+        return (path, None) if holds(path, CONFIG) and is_tl_folder(path) else None
     whole, _, label = name.rpartition("@")
-    if not path.is_dir() and whole and label.isdigit() and Path(whole).expanduser().is_dir():
-        return Path(whole).expanduser(), label
-    if path.is_dir():
-        return (path, None) if (path / "config.json").is_file() and is_tl_folder(path) else None
+    if whole and label.isdigit() and (folder := folder_of(whole)) is not None:
+        return folder, label
     known = legacy_name(name)
     return None if known is None else (fetch_legacy(name, *known), known[1])
 
@@ -112,14 +112,11 @@ def _load_native(
 
 
 def _folder_of(name: str, cache_dir: Path) -> str:
-    packaged = KNOWN_SUBJECTS.get(name)
-    if packaged is not None:
-        return str(convert_gguf(packaged.locate(), cache_dir))
-    path = Path(name).expanduser()
+    path = place_of(name) or Path(name)
     if path.suffix == ".gguf":
         return str(convert_gguf(path, cache_dir))
     if path.is_dir():
-        if not (path / "config.json").is_file():
+        if not holds(path, CONFIG):
             raise InputError(f"{path} is not a Hugging Face model folder: it has no config.json")
         refuse_huge_texts(path)
         return str(path)

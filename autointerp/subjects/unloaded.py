@@ -31,7 +31,8 @@ from autointerp.subjects.hook_points import Receiver, check_hook, read_hooks
 from autointerp.subjects.model import SubjectModel
 from autointerp.subjects.model_facts import NOT_RUN
 from autointerp.subjects.model_files import refuse_huge_texts
-from autointerp.subjects.subject_loading import KNOWN_SUBJECTS, called, tl_folder_of
+from autointerp.subjects.subject_loading import called, tl_folder_of
+from autointerp.subjects.subject_places import KNOWN_SUBJECTS, folder_of, place_of
 from autointerp.subjects.tl_bridge import (
     adapted_classes,
     boot_bridge,
@@ -99,7 +100,7 @@ def unloaded_subject(name: str, cache_dir: Path) -> UnloadedSubject | None:
     loaded.
     """
     try:
-        if (folder := Path(name).expanduser()).is_dir():
+        if (folder := folder_of(name)) is not None:
             refuse_huge_texts(folder)
         with quiet_transformers(), torch.no_grad():
             made = _native(name) or _usual(name, cache_dir)
@@ -113,7 +114,7 @@ def unloaded_subject(name: str, cache_dir: Path) -> UnloadedSubject | None:
 def _native(name: str) -> tuple[Any, Any] | None:
     """(bridge, mode) of a folder in TransformerLens' own layout."""
     # Of its own names the weights would be fetched with the configuration.
-    if not Path(name).expanduser().exists() and legacy_name(name) is not None:
+    if place_of(name) is None and legacy_name(name) is not None:
         raise InputError(f"{name} is fetched when it is loaded")
     folder = tl_folder_of(name)
     if folder is None:
@@ -143,15 +144,13 @@ def _usual(name: str, cache_dir: Path) -> tuple[Any, Any] | None:
 
 
 def _config(name: str, cache_dir: Path) -> Any:
-    packaged = KNOWN_SUBJECTS.get(name)
-    path = Path(name).expanduser() if packaged is None else packaged.locate()
+    path = place_of(name) or Path(name)
     if path.suffix == ".gguf":
         converted = converted_folder(path, cache_dir)
         if converted is None:
             return AutoConfig.from_pretrained(path.parent, gguf_file=path.name)
         path = converted
-    where = path if path.exists() else name
-    return AutoConfig.from_pretrained(where, trust_remote_code=False)
+    return AutoConfig.from_pretrained(path, trust_remote_code=False)
 
 
 def _any_tokenizer() -> Any:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from pathlib import Path
 from typing import Literal
 
 from autointerp.core.errors import InputError
 from autointerp.core.one_line import shortened
+from autointerp.core.places import holds, place_at
 from autointerp.core.unit_spec import FileItem, parse_unit_spec
 from autointerp.corpora import check_corpus
+from autointerp.corpora.document_files import readable
 from autointerp.corpora.named_paths import named_path
 from autointerp.corpora.sources import parse_spec
 
@@ -37,11 +38,12 @@ def kind_of(name: str) -> Kind | None:
     """
     if name.startswith("sae:"):
         return "sae"
-    path = Path(os.path.expanduser(name))
-    folder = Path(os.path.expanduser(_HOOK.sub("", name)))
-    if any((folder / file).is_file() for file in _SAE_FILES):
+    sae, path = place_at(_HOOK.sub("", name)), place_at(name)
+    if sae is not None and any(holds(sae, file) for file in _SAE_FILES):
         return "sae"
-    if (path / "config.json").is_file() or (path.suffix == ".gguf" and path.is_file()):
+    if path is not None and (
+        holds(path, "config.json") or (path.suffix == ".gguf" and path.is_file())
+    ):
         return "subject"
     shares = [share.name.removeprefix("partial:") for share in parse_spec(name)]
     if all(one in _BUILT_IN or one.startswith("hf:") or named_path(one) for one in shares):
@@ -69,12 +71,13 @@ def none_of_the_three(name: str, why: str) -> InputError:
     return InputError(f"{shortened(name, most=300)} cannot be inspected: {why}; name {_KNOWN}")
 
 
-def _check_text(name: str, path: Path) -> None:
+def _check_text(name: str, path: Path | None) -> None:
     try:
         check_corpus(name)
     except InputError as error:
-        if not path.is_dir() or "has no file ending in" not in str(error):
+        if path is None or not path.is_dir() or "has no file ending in" not in str(error):
             raise
-        holds = sorted(entry.name for entry in path.iterdir())[:5]
-        what = f"it holds {', '.join(holds)}" if holds else "the folder is empty"
+        with readable(path):
+            entries = sorted(entry.name for entry in path.iterdir())[:5]
+        what = f"it holds {', '.join(entries)}" if entries else "the folder is empty"
         raise none_of_the_three(name, f"{what}, and no file that is read") from error

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.model_shape import KNOWN_SHAPES, ModelShape, known_shape
@@ -11,6 +9,7 @@ from autointerp.orchestration.job_outlook import JobOutlook, asks_llm, job_outlo
 from autointerp.pipeline import check_job, with_stored_names
 from autointerp.settings import Settings
 from autointerp.subjects.shape_files import shape_in
+from autointerp.subjects.subject_places import KNOWN_SUBJECTS, place_of
 from autointerp.wiring.llms import JobBudget, named_job, quote_of
 
 
@@ -41,7 +40,7 @@ def subject_shape(name: str) -> ModelShape:
     Raises:
         InputError: there is neither, or the folder does not tell.
     """
-    path = _existing(name)
+    path = None if name in KNOWN_SUBJECTS else place_of(name)
     if path is not None:
         return shape_in(path)
     known = known_shape(name)
@@ -51,12 +50,3 @@ def subject_shape(name: str) -> ModelShape:
         f"the shape of {name} is not known: name a folder with its config.json, a .gguf file or "
         f"one of {', '.join(KNOWN_SHAPES)}"
     )
-
-
-def _existing(name: str) -> Path | None:
-    try:
-        path = Path(name).expanduser()
-        return path if path.exists() else None
-    except (OSError, RuntimeError, ValueError):
-        # Nobody's home, longer than a name may be, or in a folder that may not be looked into.
-        return None

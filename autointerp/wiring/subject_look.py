@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from transformers.utils.hub import cached_file
-
 from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.model_shape import ModelShape, known_shape
@@ -22,12 +20,12 @@ from autointerp.subjects.model_facts import NOT_RUN
 from autointerp.subjects.shape_files import shape_in
 from autointerp.subjects.stored_weights import StoredWeights, stored_weights
 from autointerp.subjects.subject_loading import tl_folder_of
+from autointerp.subjects.subject_places import subject_files
 from autointerp.subjects.tokenizer import HfTokenizer
 from autointerp.subjects.tokenizer_files import load_tokenizer
 from autointerp.subjects.unloaded import UnloadedSubject, unloaded_subject
 from autointerp.wiring.inspections import none_of_the_three
 
-_CONFIG = "config.json"
 _SHOWN = (
     "hook_resid_pre", "attn.hook_z", "hook_attn_out", "hook_resid_mid", "mlp.hook_pre",
     "mlp.hook_pre_linear", "mlp.hook_mid", "mlp.hook_post", "mlp.experts.0.hook_post",
@@ -68,21 +66,6 @@ class SubjectLook:
     """Whether weights were read for this."""
     unknown: str | None
     """Why the shape is not known, if so."""
-
-
-def subject_files(name: str) -> Path | None:
-    """The folder or ``.gguf`` file of a subject on this machine; None where it has none here."""
-    packaged = KNOWN_SUBJECTS.get(name)
-    path = Path(name).expanduser() if packaged is None else packaged.locate()
-    if path.suffix == ".gguf" and path.is_file():
-        return path
-    if path.is_dir():
-        return path if (path / _CONFIG).is_file() else None
-    try:
-        config = cached_file(name, _CONFIG, local_files_only=True)
-    except (OSError, ValueError):
-        return None
-    return None if config is None else Path(config).parent
 
 
 def is_here(name: str) -> bool:

@@ -167,6 +167,13 @@ def test_a_config_json_of_something_else_is_no_subject(
         ("sae:{folder}:0-9", "names units; inspect takes the SAE alone"),
         ("sae:{folder}", "is not a SAELens folder: it has no cfg.json"),
         ("wiki=1,nowhere.txt=1", "nothing lies there"),
+        ("x" * 400, "nothing of that name is on this machine"),
+        ("x" * 400 + ".gguf", "nothing of that name is on this machine"),
+        ("{folder}/" + "x" * 400, "nothing lies there"),
+        ("sae:{folder}/" + "x" * 400, "is not an SAE folder"),
+        ("sae:" + "x" * 400, "is not an SAE folder"),
+        ("partial:" + "x" * 400, "nothing of that name is on this machine"),
+        ("a\0b", "nothing of that name is on this machine"),
     ],
 )
 def test_what_is_none_of_the_three_is_a_sentence(
