@@ -77,7 +77,8 @@ def test_a_few_a_minute_answer_all_about_as_soon_as_can_be(
     found = ask_all(endpoint, world, 5, dress, max_in_flight=max_in_flight)
     assert {one.text if isinstance(one, ChatReply) else str(one) for one in found} == {"3, 0"}
     n_minutes = 4 // n
-    assert world.now - began <= 60 * n_minutes + 20
+    # Looks come 4, 8, 16 and 32 s apart.
+    assert world.now - began <= 60 * n_minutes + 60
     assert len(endpoint.probes) <= 2 + n_minutes + 1
     assert len(endpoint.bodies) <= 1 + 5 + 4 + 6 * n_minutes
 
