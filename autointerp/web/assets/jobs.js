@@ -9,7 +9,7 @@ const keyOf = (element) => element.getAttribute("href") ?? element.dataset.post;
 // The server writes every figure: the page is asked for again, and what changed is put in place.
 async function look() {
   const answer = await fetch(location.href, { cache: "no-store", headers: { Accept: "text/html" } });
-  if (answer.redirected) location.reload(); // The sign-in has ended.
+  if (answer.redirected || answer.status === 404) location.reload(); // The sign-in has ended, or the job is gone.
   if (!answer.ok) throw new Error(answer.statusText);
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
