@@ -43,7 +43,7 @@ class StrongUnit:
         return relative is None, -(self.activation if relative is None else relative)
 
 
-class _Found(NamedTuple):
+class _PeakOfUnit(NamedTuple):
     place: int
     activation: float
     position: int
@@ -130,7 +130,7 @@ def _hooks(subject: SubjectModel, layers: Sequence[int] | None, maxima: Maxima) 
     return tuple(sorted(chosen, key=lambda hook: (int(hook.split(".", 2)[1]), hook)))
 
 
-def _strongest(values: Tensor, n: int, maxima: Mapping[int, float]) -> Iterable[_Found]:
+def _strongest(values: Tensor, n: int, maxima: Mapping[int, float]) -> Iterable[_PeakOfUnit]:
     """The n units with the greatest share, and n others, each its best first."""
     peaks, positions = values.max(dim=0)
     known = torch.full_like(peaks, torch.nan)
@@ -144,4 +144,4 @@ def _strongest(values: Tensor, n: int, maxima: Mapping[int, float]) -> Iterable[
         for i in score.topk(min(n, len(score))).indices.tolist():
             # Where a maximum is known the share is above 0 exactly where the activation is.
             if float(score[i]) > 0:
-                yield _Found(i, float(peaks[i]), int(positions[i]), usable.get(i))
+                yield _PeakOfUnit(i, float(peaks[i]), int(positions[i]), usable.get(i))
