@@ -49,6 +49,7 @@ class UnitView:
     peak: float
     """Largest activation of the side over all explain windows; 0 without records."""
     explain: tuple[ActivationRecord, ...]
+    """Windows of explain text: the explain set, and what only people see."""
     held_out: tuple[PredictedRecord, ...]
 
 
@@ -162,7 +163,7 @@ def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:
     predicted = {trial.window: trial.predicted for trial in result.trials} if result else {}
     peak = sets.explain.peak
     held_out = tuple(PredictedRecord(r, predicted.get(r.window)) for r in sets.held_out.records)
-    return UnitView(label, peak, sets.explain.records, held_out)
+    return UnitView(label, peak, (*sets.explain.records, *sets.shown), held_out)
 
 
 def _say_left_out(error: AutointerpError) -> None:

@@ -155,9 +155,13 @@ class Dictionary:
 
     def records(self, unit: UnitId, side: Side) -> LabelRecords | None:
         """The side's exemplars with real and predicted activations, or None without any."""
-        sets = self._store.get_sets(unit, side)
-        label = self._store.get_label(unit, side) if sets is not None else None
-        return None if sets is None or label is None else label_records(label, sets)
+        label = self._store.get_label(unit, side)
+        return None if label is None else self.records_of(label)
+
+    def records_of(self, label: Label) -> LabelRecords | None:
+        """The same of a label of the dictionary, which is not read again."""
+        sets = self._store.get_sets(label.unit, label.side)
+        return None if sets is None else label_records(label, sets)
 
     def find(self, text: str) -> tuple[Label, ...]:
         """The labels of one unit, a side each.

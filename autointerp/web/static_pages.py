@@ -122,7 +122,7 @@ def _units(
 ) -> Iterator[tuple[UnitId, list[tuple[Label, LabelRecords | None]]]]:
     found: list[tuple[Label, LabelRecords | None]] = []
     for label in dictionary.labels(on_unreadable):
-        read = partial(dictionary.records, label.unit, label.side)
+        read = partial(dictionary.records_of, label)
         if found and found[0][0].unit != label.unit:
             yield found[0][0].unit, found
             found = []

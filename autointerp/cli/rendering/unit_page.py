@@ -32,6 +32,7 @@ from autointerp.core.records import ActivationRecord, NeuronStats, band_order
 _NARROW, _WIDE = 64, 100
 _MAX_BARS = 60
 _BEFORE, _TOKENS = 11, 16
+_BAND_NAMES = {"random": "random, the same for every unit", "other": "strongest of the other side"}
 _PER_BAND, _HELD_OUT, _N_LOGITS = 3, 4, 5
 
 
@@ -166,10 +167,11 @@ class ShownTokens:
 def exemplar_parts(
     view: UnitView, painter: TokenPainter, *, full: bool
 ) -> Iterator[RenderableType]:
-    """The explain set's exemplars, strongest band first."""
-    side = view.label.side
+    """The windows of explain text, strongest band first; all on one scale."""
     ordered = sorted(view.explain, key=lambda r: band_order(r.stratum))
     for band, group in groupby(ordered, key=lambda r: r.stratum):
+        own = view.label.side
+        side = own if band != "other" else next(one for one in Side if one is not own)
         records = sorted(group, key=lambda r: -r.peak(side))
         shown = records if full else records[:_PER_BAND]
         yield Text(_band_title(band, len(shown), len(records)), "bold")
@@ -224,7 +226,8 @@ def _spread(scored: Sequence[PredictedRecord], n: int) -> Sequence[PredictedReco
 
 
 def _band_title(band: str, n_shown: int, n: int) -> str:
-    return f"{band} ({n_shown} of {n}, --full for all)" if n_shown < n else f"{band} ({n})"
+    name = _BAND_NAMES.get(band, band)
+    return f"{name} ({n_shown} of {n}, --full for all)" if n_shown < n else f"{name} ({n})"
 
 
 def _left_out(hidden: int, unjudged: int) -> str:

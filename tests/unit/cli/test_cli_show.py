@@ -323,3 +323,18 @@ def test_where_no_scorer_tells_of_all_text_the_scorers_that_ran_are_shown() -> N
     assert "detection balanced_accuracy" in printed
     assert "0.70 [0.60, 0.80]" in printed
     assert "_null" not in printed
+
+
+def test_windows_that_only_people_see_stand_behind_the_bands(
+    a_dictionary: Path,
+) -> None:
+    view = read_unit(a_dictionary, "5:131")[0]
+    random, other = (
+        replace(view.explain[0], window=900 + n, stratum=name, activations=(0.0, -3.0, 0.0, 0.0))
+        for n, name in enumerate(("random", "other"))
+    )
+    out = io.StringIO()
+    shown = replace(view, explain=(*view.explain, random, other))
+    print_view(shown, Console(file=out, width=100))
+    assert "random, the same for every unit (1)" in out.getvalue()
+    assert "river(7)" in out.getvalue().partition("strongest of the other side (1)")[2]
