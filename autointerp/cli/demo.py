@@ -16,6 +16,7 @@ from autointerp.cli.label import labelling_runner, run_and_print
 from autointerp.cli.rendering.console import number, result_console
 from autointerp.cli.rendering.result_tables import result_tables
 from autointerp.core.config import Budget, CorpusConfig, JobSpec, ScoreConfig
+from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
     from autointerp.cli.label import Runner
@@ -43,23 +44,38 @@ def register(app: typer.Typer, runner: Runner | None) -> None:
         """Shows what a capable LLM made of SmolLM2-135M, then labels four neurons live, offline."""
         from autointerp.settings import read_settings  # noqa: PLC0415 - --help starts without it
 
-        if not as_json:
+        pages = None if as_json else _pages_beside(out)
+        if pages is not None:
             _print_example(result_console())
         run = partial(labelling_runner(runner), settings=read_settings(), budget=Budget())
         run_and_print(DEMO, run, out=out, resume=True, as_json=as_json)
-        if not as_json:
-            pages = _write_pages(out.with_name(f"{out.name}-pages"))
+        if pages is not None:
+            _write_pages(pages)
             result_console().print(f"pages of the example: {pages}/index.html", soft_wrap=True)
 
 
-def _write_pages(folder: Path) -> Path:
+def _pages_beside(out: Path) -> Path:
+    """The folder of the pages, beside that of the run; refused before anything is labelled."""
+    from autointerp.dictionary.export_formats import refuse_taken_folder  # noqa: PLC0415 - pyarrow
+    from autointerp.web.static_pages import HTML, MARK  # noqa: PLC0415
+
+    run = out.resolve()
+    if not run.name:
+        raise InputError(f"the demo makes a folder beside {run}; name another --out")
+    folder = run.with_name(f"{run.name}-pages")
+    if not (folder / MARK).is_file():
+        refuse_taken_folder(folder, HTML)
+    return folder
+
+
+def _write_pages(folder: Path) -> None:
     from autointerp.dictionary import open_example  # noqa: PLC0415 - brings pyarrow
     from autointerp.web.static_pages import MARK, export_pages  # noqa: PLC0415
 
     if (folder / MARK).is_file():
         # Those of the last time, perhaps by another version.
         shutil.rmtree(folder)
-    return export_pages(open_example(), folder)
+    export_pages(open_example(), folder)
 
 
 def _print_example(console: Console) -> None:

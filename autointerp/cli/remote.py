@@ -168,7 +168,7 @@ def cancel(job_id: JobId, server: Server = None, as_json: AsJson = False) -> Non
 
 
 def retry(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:
-    """Runs again what failed in a job, and nothing else."""
+    """Runs again what failed in a job, was not reached, or got no answer of the LLM."""
     with connected(server) as client:
         print_job(client.retry(job_id), result_console(), as_json=as_json)
 

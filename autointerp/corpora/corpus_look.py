@@ -19,6 +19,8 @@ from autointerp.corpora.token_corpus import split_of_document
 
 _MOST_CHARACTERS = 4_000_000
 """Read of a source at most."""
+_CHARACTERS_A_TOKEN = 64
+"""More than tokens of text have: of a long document no more is tokenized."""
 BYTES_A_TOKEN = 4.0
 """Of UTF-8, where no tokenizer counts: what those of recent models come to on English prose."""
 
@@ -47,6 +49,8 @@ class SourceLook:
     n_copies: int = 0
     """Of these, the same words as an earlier one's."""
     n_characters: int = 0
+    of_last: float = 1.0
+    """Share of the last document's characters that was read."""
     splits: dict[Split, SplitLook] = field(default_factory=lambda: {s: SplitLook() for s in Split})
     """Without empty ones and copies."""
     languages: Counter[str] = field(default_factory=Counter)
@@ -54,8 +58,8 @@ class SourceLook:
 
     @property
     def is_whole(self) -> bool:
-        """Whether every document was looked at."""
-        return self.n_read == self.n_documents
+        """Whether every document was looked at, to its end."""
+        return self.n_read == self.n_documents and self.of_last == 1
 
     @property
     def n_tokens(self) -> int:
@@ -67,7 +71,7 @@ class SourceLook:
         """Of the whole source, by what was read of it; None where its length is not known."""
         if self.n_documents is None:
             return None
-        return round(self.n_tokens * self.n_documents / max(1, self.n_read))
+        return round(self.n_tokens * self.n_documents / max(1e-9, self.n_read - 1 + self.of_last))
 
     @property
     def shares(self) -> Mapping[str, float]:
@@ -105,7 +109,8 @@ def some_windows(config: CorpusConfig, tokenizer: TextTokenizer) -> list[list[in
         for document in _documents(open_source(share.name), config):
             if n_tokens >= goal:
                 break
-            ids = tokenizer.encode(document.text)[: 4 * n_ctx]
+            text = document.text[: 4 * n_ctx * _CHARACTERS_A_TOKEN]
+            ids = tokenizer.encode(text)[: 4 * n_ctx]
             windows += [ids[start : start + n_ctx] for start in range(0, len(ids), n_ctx)]
             n_tokens += len(ids)
     if not windows:
@@ -139,11 +144,15 @@ def _add(
     config: CorpusConfig,
     tokenizer: TextTokenizer | None,
 ) -> None:
+    # A document is known, and its split told, by all of its text.
+    document = document_id(text)
+    left = _MOST_CHARACTERS - look.n_characters
+    look.of_last = min(1.0, left / max(1, len(text)))
+    text = text[:left]
     look.n_characters += len(text)
     if not text.strip():
         look.n_empty += 1
         return
-    document = document_id(text)
     if document in seen:
         look.n_copies += 1
         return

@@ -154,9 +154,12 @@ def line_text(line: bytes, where: str, position: int, field: str) -> str:
     result: object = value
     if isinstance(value, dict):
         result = value.get(field, _MISSING)
-        if result is None:
-            return ""
-        how += ", or name the field that holds it behind the path, :FIELD"
+        if field == FIELD:
+            how += ", or name the field that holds it behind the path, :FIELD"
+        else:
+            how = "name the field that holds it behind the path, :FIELD"
+    if result is None:
+        return ""
     if isinstance(result, str):
         return result
     raise InputError(f"{where} has no text: found {_found(value, field)}; {how}")
@@ -221,7 +224,8 @@ def _found(value: object, field: str) -> str:
         return f"{type(value).__name__} instead of an object"
     if field in value:
         strings = [name for name, other in value.items() if isinstance(other, str)]
-        others = f" ({listed_fields(strings)} hold strings)" if strings else ""
+        hold = "holds a string" if len(strings) == 1 else "hold strings"
+        others = f" ({listed_fields(strings)} {hold})" if strings else ""
         return f"{type(value[field]).__name__} instead of a string in the field {field}{others}"
     return f"the fields {listed_fields(value)}" if value else "an empty object"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -24,11 +26,12 @@ from autointerp.corpora.document_files import (
     FileOptions,
     JsonLinesFile,
     TextFile,
+    listed_fields,
     look_at_lines,
     readable,
 )
 from autointerp.corpora.named_paths import NamedPath, named_path
-from autointerp.corpora.saved_datasets import is_saved_dataset, saved_rows
+from autointerp.corpora.saved_datasets import is_saved_dataset, saved_rows, splits_of
 
 # Documents read ahead, in the order of the files: one visit of a row group serves many of them.
 _READ_AHEAD = 64
@@ -46,6 +49,7 @@ _LOOKS: dict[object, Callable[[Path, str], None]] = {
     ParquetFile: look_at_parquet,
     ArrowFile: look_at_arrow,
 }
+_KEPT_BESIDE = re.compile(r"cache-.*\.arrow")
 _OTHER_NAMES = {".jsonlines": ".jsonl", ".ndjson": ".jsonl"}
 
 
@@ -74,7 +78,8 @@ class FileSource:
         self._files: list[DocumentFile] = []
         for title, file in files:
             try:
-                self._files.append(_open_file(file, title, unpacked, options))
+                with _splits_told(named, field):
+                    self._files.append(_open_file(file, title, unpacked, options))
                 broken = unpacked.broken or self._files[-1].broken
             except InputError as error:
                 if not partial:
@@ -134,10 +139,11 @@ def _files_of(named: NamedPath) -> tuple[str, list[tuple[str, Path]], str | None
     return ":".join((named.text, *parts)), files, next(iter(parts), None)
 
 
-def check_named(name: str) -> None:
+def check_named(name: str, *, partial: bool = False) -> None:
     """Nothing, where the split that a path names is there, and the field at the first look.
 
-    Only the first file is opened, and no more of it than a line or the names of its columns.
+    Only the first file is opened, and no more of it than a line or the names of its columns; none
+    of a source that may be partial, whose first file may be damaged.
 
     Raises:
         InputError: otherwise.
@@ -146,10 +152,25 @@ def check_named(name: str) -> None:
     if named is None:
         return
     _, files, field = _files_of(named)
+    if partial:
+        return
     path = files[0][1]
     look = _LOOKS.get(_kind_of(path)[0])
     if look is not None and not _kind_of(path)[1] and compression_of(path) is None:
-        look(path, field or FIELD)
+        with _splits_told(named, field):
+            look(path, field or FIELD)
+
+
+@contextmanager
+def _splits_told(named: NamedPath, field: str | None) -> Iterator[None]:
+    """Names the splits too where one name stands behind a path, and it is no column."""
+    try:
+        yield
+    except InputError as error:
+        splits = splits_of(named.path) if named.parts == (field,) else ()
+        if not splits or "has no column" not in str(error):
+            raise
+        raise InputError(f"{error}; the splits are {listed_fields(splits)}") from error
 
 
 def _open_file(
@@ -193,9 +214,8 @@ def _files_in(folder: Path) -> list[tuple[str, Path]]:
         if _kind_of(path)[0] is not None and _can_be_read(path)
     )
     visible = [(name, path) for name, path in result if not _is_hidden(name)]
-    # Tables that a library keeps beside its data repeat what the data say.
-    others = [(name, path) for name, path in visible if _kind_of(path)[0] is not ArrowFile]
-    visible = others or visible
+    # Tables that the library `datasets` keeps beside its data repeat what the data say.
+    visible = [one for one in visible if not _KEPT_BESIDE.fullmatch(one[1].name)] or visible
     if not visible:
         raise InputError(
             f"the folder {folder} has no file ending in {_extensions()}; give a folder that does"

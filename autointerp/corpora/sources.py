@@ -124,7 +124,7 @@ def check_corpus(spec: str) -> None:
         if inside not in {"wiki", "python"} and not inside.startswith("hf:"):
             name = share.name if is_path(share.name) else inside
             _refuse_unknown(name)
-            check_named(name)
+            check_named(name, partial=name != share.name)
 
 
 def _refuse_unknown(name: str) -> None:

@@ -56,12 +56,17 @@ def write_folder(out: Path | str, fmt: str, write: Callable[[Path], None]) -> Pa
         StorageError: the disk refuses.
     """
     target = Path(out).resolve()
-    _refuse_taken_folder(target, fmt)
+    refuse_taken_folder(target, fmt)
     _write_tree(target, write)
     return target
 
 
-def _refuse_taken_folder(target: Path, fmt: str) -> None:
+def refuse_taken_folder(target: Path, fmt: str) -> None:
+    """Nothing, where there is no folder yet, or an empty one.
+
+    Raises:
+        InputError: something is there; `fmt` is what is to be made.
+    """
     with storage_errors(target, verb="read"):
         if target.exists() and not target.is_dir():
             raise InputError(f"{target} is a file, but {fmt} makes a folder; choose another --out")

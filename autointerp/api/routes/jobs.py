@@ -144,7 +144,7 @@ def cancel(job_id: str, state: State, caller: Submitter) -> Response:
     responses=answers(202, JobOut, "The job, running again.") | problems(404, 409, body=True),
 )
 def retry(job_id: str, state: State, caller: Submitter) -> Response:
-    """Runs again what failed, and nothing else."""
+    """Runs again what failed, was not reached, or got no answer of the LLM."""
     job = job_of(state.backend.jobs, job_id)
     _check_owner(job.owner, caller)
     if not job.state.is_final:

@@ -84,6 +84,8 @@ def _documents(look: SourceLook) -> str:
         return f"{look.n_read:,}"
     if look.n_documents is None:
         return f"{look.n_read:,} were read, and there are more"
+    if look.n_read == look.n_documents:
+        return f"{look.n_read:,}; of the last {look.of_last:.0%} was read"
     return f"{look.n_documents:,}; {share(look.n_read, look.n_documents)} were read"
 
 

@@ -82,3 +82,24 @@ def test_the_demo_says_where_the_dictionary_is_and_shows_the_best_unit_next(cli:
     out = cli("demo").out
     assert "dictionary: runs/demo\n" in out
     assert "next: autointerp show 5:2 --dir runs/demo\n" in out
+
+
+def test_the_demo_runs_in_the_folder_where_it_is_called(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert cli("demo", "--out", ".").code == 0
+    assert (tmp_path / "here-pages" / "index.html").is_file()
+
+
+def test_pages_that_cannot_be_written_are_refused_before_anything_is_labelled(
+    cli: Cli, tmp_path: Path
+) -> None:
+    (tmp_path / "run-pages").mkdir()
+    (tmp_path / "run-pages" / "mine.txt").write_text("x")
+    (tmp_path / "other-pages").write_text("x")
+    for out, said in (("run", "is not empty"), ("other", "is a file"), ("/", "name another --out")):
+        ended = cli("demo", "--out", str(tmp_path / out))
+        assert (ended.code, cli.runner.jobs) == (2, [])
+        assert said in ended.err

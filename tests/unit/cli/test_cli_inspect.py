@@ -187,3 +187,16 @@ def test_what_is_none_of_the_three_is_a_sentence(
     ended = cli("inspect", named)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err
+
+
+def test_of_one_long_document_four_million_characters_are_read(cli: Cli, tmp_path: Path) -> None:
+    long, short = tmp_path / "long.txt", tmp_path / "short.txt"
+    long.write_text("the old stones sleep. " * 200_000)
+    short.write_text("the old stones sleep. " * 200)
+    [source] = told(cli, str(long))["sources"]
+    assert source["n_characters"] == 4_000_000
+    assert source["n_tokens"] == 1_000_000
+    assert source["n_tokens_of_all"] == 1_100_000
+    assert "1; of the last 91% was read" in cli("inspect", str(long)).out
+    [whole] = told(cli, str(short))["sources"]
+    assert (whole["n_characters"], whole["n_tokens_of_all"]) == (4_400, 1_100)

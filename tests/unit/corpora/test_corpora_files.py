@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
 from autointerp.core.text import Document
+from autointerp.corpora import check_corpus
 from autointerp.corpora.file_source import FileSource
 
 
@@ -241,3 +242,16 @@ def test_damage_inside_a_parquet_file_is_found_when_it_is_read(tmp_path: Path) -
     content[4:300] = b"\xa5" * 296
     path.write_bytes(content)
     assert f"cannot read {path}: it is damaged (" in refusal(path)
+
+
+def test_a_line_that_is_null_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('null\n"one"\n')
+    check_corpus(str(path))
+    assert sorted(document.text for document in read(path)) == ["", "one"]
+
+
+def test_the_only_field_that_holds_a_string_is_told_in_the_singular(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": 1, "x": "y"}\n')
+    assert "the field text (x holds a string); write" in refusal(path)

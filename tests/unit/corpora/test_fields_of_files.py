@@ -58,7 +58,7 @@ def test_fields_may_stand_in_a_mixture(tmp_path: Path) -> None:
     ("field", "said"),
     [
         ("n", "found int instead of a string in the field n (body, title hold strings)"),
-        ("nowhere", "has no text: found the fields body, n, title"),
+        ("nowhere", "found the fields body, n, title; name the field that holds it behind the"),
     ],
 )
 def test_a_field_that_holds_no_text_is_refused_before_anything_is_loaded(

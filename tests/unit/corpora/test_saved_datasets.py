@@ -62,6 +62,9 @@ def test_a_split_is_named_before_the_field_and_train_is_the_usual_one(tmp_path: 
     assert texts(f"{folder}:body") == texts(f"{folder}:train:body") == ["", "", "one", "three"]
     assert FileSource(f"{folder}/:body").name == f"{folder}:train:body"
     assert f"{folder} has no split dev, only train, test; write" in refusal(f"{folder}:dev:body")
+    message = refusal(f"{folder}:dev")
+    assert "has no column dev, only id, body" in message
+    assert message.endswith("; the splits are train, test")
 
 
 def test_the_only_split_needs_no_name_and_one_of_several_does(tmp_path: Path) -> None:
@@ -127,8 +130,25 @@ def test_an_arrow_file_that_is_none_is_called_damaged(tmp_path: Path, content: b
     assert f"cannot read {path}: it is damaged" in refusal(str(path))
 
 
-def test_arrow_files_beside_other_files_are_left_alone(tmp_path: Path) -> None:
-    write_stream(tmp_path / "cached.arrow", pa.table({"text": ["copy"]}))
+def test_arrow_files_beside_other_files_are_read_and_those_that_a_library_keeps_are_not(
+    tmp_path: Path,
+) -> None:
+    write_stream(tmp_path / "data.arrow", pa.table({"text": ["two"]}))
+    (tmp_path / "README.txt").write_text("one")
+    assert texts(str(tmp_path)) == ["one", "two"]
+    write_stream(tmp_path / "cache-31089f92.arrow", pa.table({"text": ["copy"]}))
+    assert texts(str(tmp_path)) == ["one", "two"]
+    (tmp_path / "data.arrow").unlink()
+    (tmp_path / "README.txt").unlink()
     assert texts(str(tmp_path)) == ["copy"]
-    (tmp_path / "a.jsonl").write_text('"one"\n')
-    assert texts(str(tmp_path)) == ["one"]
+
+
+def test_a_source_that_may_be_partial_is_not_looked_into_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text("garbage\n")
+    (tmp_path / "b.jsonl").write_text('{"text": "x y"}\n')
+    check_corpus(f"partial:{tmp_path}")
+    assert len(FileSource(str(tmp_path), partial=True)) == 1
+    with pytest.raises(InputError, match="is not JSON"):
+        check_corpus(str(tmp_path))
+    with pytest.raises(InputError, match="has no splits, but a was asked for"):
+        check_corpus(f"partial:{tmp_path}:a:b")
