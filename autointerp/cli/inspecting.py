@@ -17,9 +17,11 @@ from autointerp.cli.rendering.console import (
     say_loading,
 )
 from autointerp.core.config import CorpusConfig
+from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
     from autointerp.settings import Settings
+    from autointerp.wiring.inspections import Kind
 
 _What = Annotated[
     str,
@@ -47,6 +49,8 @@ _Load = Annotated[
     bool, typer.Option("--load", help="Read a subject's weights, and list what it really has.")
 ]
 _TRIED = 4_096
+_UNUSED = {"corpus": ("--tokens", "--load"), "sae": ("--load",), "subject": ("--subject",)}
+_CALLED = {"corpus": "a corpus", "sae": "an SAE", "subject": "a subject model"}
 
 
 def register(app: typer.Typer) -> None:
@@ -71,7 +75,8 @@ def register(app: typer.Typer) -> None:
 
         settings = read_settings()
         text = CorpusConfig(corpus=corpus, n_ctx=n_ctx, seed=seed or 0)
-        kind = kind_of(what)
+        kind = kind_of(what) or "subject"
+        _refuse_unused(kind, {"--tokens": tokens, "--load": load, "--subject": subject})
         if kind == "corpus":
             ok = _corpus(what, subject, settings, text, as_json=as_json)
         elif kind == "sae":
@@ -82,6 +87,12 @@ def register(app: typer.Typer) -> None:
             ok = _subject(what, settings, text, load=load, as_json=as_json)
         if not ok:
             raise typer.Exit(ExitCode.SOME_FAILED)
+
+
+def _refuse_unused(kind: Kind, given: dict[str, object]) -> None:
+    for option in _UNUSED[kind]:
+        if given[option]:
+            raise InputError(f"{option} says nothing about {_CALLED[kind]}; leave it out")
 
 
 def _corpus(

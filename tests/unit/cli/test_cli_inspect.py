@@ -200,3 +200,15 @@ def test_of_one_long_document_four_million_characters_are_read(cli: Cli, tmp_pat
     assert "1; of the last 91% was read" in cli("inspect", str(long)).out
     [whole] = told(cli, str(short))["sources"]
     assert (whole["n_characters"], whole["n_tokens_of_all"]) == (4_400, 1_100)
+
+
+def test_an_option_that_would_be_passed_over_is_refused(
+    cli: Cli, subject: Path, texts: Path, tmp_path: Path
+) -> None:
+    sae = write_sae(tmp_path / "x", "topk")
+    for named, *option in (
+        (texts, "--tokens", "300"), (texts, "--load"), (sae, "--load"), (subject, "--subject", "x")
+    ):  # fmt: skip
+        ended = cli("inspect", str(named), *option)
+        assert (ended.code, ended.out) == (2, "")
+        assert f"{option[0]} says nothing about a" in ended.err
