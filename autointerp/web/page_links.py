@@ -23,10 +23,14 @@ class Links:
     root: str = ""
     """What stands before every path: nothing on a server, ``..`` once a folder in files."""
     are_files: bool = False
+    start: str | None = None
+    """Address of the page of all models, where it is not beside the others."""
 
     @property
     def home(self) -> str:
         """The page of all models."""
+        if self.start is not None:
+            return self.start
         return f"{self.root}/index.html" if self.are_files else "/"
 
     def asset(self, name: str) -> str:

@@ -50,30 +50,55 @@ def export_pages(
 
 
 def _write_pages(dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadable) -> None:
-    rows = list(dictionary.rows())
-    if not rows:
-        raise InputError(f"{dictionary.folder} has no labels, so there are no pages to make")
     (folder / "assets").mkdir()
     for name in ASSETS:
         (folder / "assets" / name).write_bytes(asset(name))
+    for path, page in pages_of(dictionary, on_unreadable):
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        # A token may be half a surrogate pair, which no encoding writes.
+        (folder / path).write_text(page, "utf-8", "backslashreplace")
+
+
+def pages_of(
+    dictionary: Dictionary,
+    on_unreadable: OnUnreadable = refuse_unreadable,
+    *,
+    start: str | None = None,
+) -> Iterator[tuple[str, str]]:
+    """Each page by its path, which it leads to others from; `start` is another one's address.
+
+    Raises:
+        InputError: the dictionary has no labels.
+        StorageError: a file is damaged.
+    """
+    rows = list(dictionary.rows())
+    if not rows:
+        raise InputError(f"{dictionary.folder} has no labels, so there are no pages to make")
     model = dictionary.manifest.subject
-    _write_home(folder, model, len(rows))
-    where = folder / "models" / file_name(model)
-    where.mkdir(parents=True)
-    view, words = _searchable(rows)
-    _write_model(where / "index.html", model, rows, view)
-    _write_units(where / "units", dictionary, (view, words), on_unreadable)
+    if start is None:
+        yield "index.html", _home(model, len(rows))
+    known = _searchable(rows)
+    where = f"models/{file_name(model)}"
+    links = Links("../..", are_files=True, start=start)
+    yield f"{where}/index.html", _model(model, rows, known[0], links)
+    links = Links("../../../..", are_files=True, start=start)
+    for unit, sides in _units(dictionary, on_unreadable):
+        # The same dictionary gives the same pages.
+        paths = unit_paths(*known, unit, links, Random(str(unit)))
+        profile = UnitProfile.of(sides, links, paths)
+        values = {"links": links, "view": profile, "words": STATUS_WORDS}
+        path = f"{where}/units/{file_name(unit.hook)}/{unit.index}.html"
+        yield path, render("unit.html", values)
 
 
-def _write_home(folder: Path, model: str, n_labels: int) -> None:
+def _home(model: str, n_labels: int) -> str:
     links = Links(".", are_files=True)
     models = [{"name": model, "n_labels": n_labels, "problem": None}]
     values = {"links": links, "models": models, "jobs": (), "is_served": False}
-    _write(folder / "index.html", render("home.html", values))
+    return render("home.html", values)
 
 
-def _write_model(path: Path, model: str, rows: list[Row], known: View) -> None:
-    links = Links("../..", are_files=True)
+def _model(model: str, rows: list[Row], known: View, links: Links) -> str:
     scores = np.array(
         [np.nan if row["score"] is None else row["score"] for row in rows], dtype=float
     )
@@ -88,24 +113,7 @@ def _write_model(path: Path, model: str, rows: list[Row], known: View) -> None:
         *(model, links, len(rows), median_of(scores), lines, shown),
         glances=tuple(glances(known, links, Random(model))),
     )
-    _write(path, render("model.html", {"links": links, "view": view}))
-
-
-def _write_units(
-    folder: Path,
-    dictionary: Dictionary,
-    known: tuple[View, TextIndex],
-    on_unreadable: OnUnreadable,
-) -> None:
-    links = Links("../../../..", are_files=True)
-    for unit, sides in _units(dictionary, on_unreadable):
-        # The same dictionary gives the same pages.
-        paths = unit_paths(*known, unit, links, Random(str(unit)))
-        profile = UnitProfile.of(sides, links, paths)
-        path = folder / file_name(unit.hook) / f"{unit.index}.html"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        values = {"links": links, "view": profile, "words": STATUS_WORDS}
-        _write(path, render("unit.html", values))
+    return render("model.html", {"links": links, "view": view})
 
 
 def _searchable(rows: list[Row]) -> tuple[View, TextIndex]:
@@ -129,8 +137,3 @@ def _units(
         found.append((label, if_readable(read, on_unreadable)))
     if found:
         yield found[0][0].unit, found
-
-
-def _write(path: Path, page: str) -> None:
-    # A token may be half a surrogate pair, which no encoding writes.
-    path.write_text(page, "utf-8", "backslashreplace")

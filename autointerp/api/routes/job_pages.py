@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from autointerp.api.api_config import Caller, Scope
 from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.browser_sessions import has_cookie
+from autointerp.api.routes.example_pages import EXAMPLE
 from autointerp.api.routes.html_pages import html_page
 from autointerp.api.routes.jobs import job_of
 from autointerp.api.store_reads import in_thread
@@ -71,6 +72,7 @@ def _home(state: AppState, caller: Caller, *, has_session: bool) -> str:
         "workers": workers,
         "missing": [command for queue, command in WORKERS.items() if not workers.get(queue)],
         "form": _form(state),
+        "example": EXAMPLE,
     }
     return render("home.html", values)
 

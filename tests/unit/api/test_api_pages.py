@@ -6,6 +6,7 @@ import html
 import re
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from api_service import HEADERS, Service, make_service, put_labels
@@ -44,6 +45,26 @@ def test_the_start_leads_to_models_and_jobs(client: TestClient) -> None:
     client.get("/models/tiny")
     text = client.get("/").text
     assert '<a href="/models/tiny">tiny</a> 3 labels' in text
+
+
+def test_the_example_can_be_looked_through_and_leads_back(client: TestClient) -> None:
+    seen = set[str]()
+    example = re.search(r'href="(/example/[^"]+)"', client.get("/").text)
+    assert example is not None
+    waiting = [example[1]]
+    while waiting:
+        path = waiting.pop()
+        answer = client.get(path)
+        assert answer.status_code == 200, path
+        seen.add(path)
+        if path.endswith(".html"):
+            links = re.findall(r'(?:href|src)="([^"#]+)', answer.text)
+            found = {urljoin(path, html.unescape(link)) for link in links}
+            waiting += [one for one in found - seen if one.startswith("/") and one not in waiting]
+    units = [path for path in seen if "/units/" in path]
+    assert len(units) == 40
+    assert "/" in seen
+    assert client.get("/example/models/none").status_code == 404
 
 
 def test_a_model_is_shown_by_layers_and_its_units_by_score_words_and_layer(
