@@ -11,7 +11,7 @@ from autointerp.api.schemas.explanation_schemas import ScorerOut
 from autointerp.core.config import Name
 from autointerp.core.ids import Side
 
-TokenId = Annotated[int, Field(strict=True, ge=0)]
+TokenId = Annotated[int, Field(strict=True, ge=0, lt=2**31)]
 
 
 class GivenText(Wire):

@@ -200,6 +200,11 @@ FORMS = (
     f"GET /v1/models/tiny/units/{_UNIT}/131?trials={{0}}",
     f"GET /v1/models/tiny/units/{_UNIT}/131?corpus={{0}}&explainer={{1}}",
     "POST /v1/models/{0}/units/{1}/{2}/explanations",
+    *("GET /v1/models/{0}/units/{1}/{2}/trials", "POST /v1/models/{0}/strongest"),
+    *("GET /models/{0}", "GET /models/{0}/units/{1}/{2}", "GET /models/{0}/units/{1}/{2}/trials"),
+    *("GET /models/tiny?q={0}&sort={1}", "GET /models/tiny?layer={0}&cursor={1}"),
+    *("GET /compare?model={0}&hook={1}&index={2}", "GET /jobs/{0}", "GET /example/{0}"),
+    "GET /sign-in?next={0}",
     *("GET /api/feature/{0}/{1}/{2}", "GET /api/feature/tiny/{0}/131"),
     *("GET /api/feature/tiny/5/{0}", "GET /docs/{0}", "GET /{0}"),
 )
