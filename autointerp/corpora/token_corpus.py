@@ -226,7 +226,7 @@ def _check_splits(
     )
     n_documents = sum(map(len, splits.values()))
     if has_more:
-        advice = "raise n_tokens: more documents are there to be read"
+        advice = "raise n_tokens or lower n_ctx: more documents are there to be read"
     elif n_documents > 1:
         advice = "raise n_tokens, lower n_ctx or use a corpus with more documents"
     else:

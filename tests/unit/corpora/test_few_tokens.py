@@ -106,7 +106,7 @@ def test_where_documents_are_left_more_tokens_are_advised_and_nothing_else(tmp_p
     path = write_texts(tmp_path / "a.jsonl", 400)
     with pytest.raises(InputError, match="each split of .* needs 4 windows") as caught:
         load_corpus(str(path), CountingTokenizer(), n_tokens=300, n_ctx=16)
-    assert str(caught.value).endswith("; raise n_tokens: more documents are there to be read")
+    assert str(caught.value).endswith("; raise n_tokens or lower n_ctx: more documents are there to be read")
 
 
 @pytest.mark.parametrize(
