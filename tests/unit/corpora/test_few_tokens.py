@@ -102,11 +102,12 @@ def test_one_window_of_each_document_is_told_in_the_singular(tmp_path: Path, see
     assert "1 window of each document is taken at most" in progress.notes[0]
 
 
-def test_where_documents_are_left_more_tokens_are_advised_and_nothing_else(tmp_path: Path) -> None:
+def test_where_documents_are_left_no_other_corpus_is_advised(tmp_path: Path) -> None:
     path = write_texts(tmp_path / "a.jsonl", 400)
     with pytest.raises(InputError, match="each split of .* needs 4 windows") as caught:
         load_corpus(str(path), CountingTokenizer(), n_tokens=300, n_ctx=16)
-    assert str(caught.value).endswith("; raise n_tokens or lower n_ctx: more documents are there to be read")
+    advice = "; raise n_tokens or lower n_ctx: more documents are there to be read"
+    assert str(caught.value).endswith(advice)
 
 
 @pytest.mark.parametrize(
