@@ -25,7 +25,11 @@ HOSTILE = (
     "</script>",
     "{{ 7 * 7 }}",
 )
-PAGES = ("/", "/models/tiny", UNIT, "/models/none", "/models/tiny?q=nothing+is+so")
+COMPARED = "/compare?model=tiny&hook=blocks.5.mlp.hook_post&index=131"
+PAGES = (
+    *("/", "/models/tiny", UNIT, f"{UNIT}/trials", COMPARED),
+    *("/models/none", "/models/tiny?q=nothing+is+so", "/example/models/smollm2-135m/index.html"),
+)
 
 
 @pytest.fixture(scope="module")
