@@ -6,7 +6,8 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -31,6 +32,7 @@ from autointerp.cli import (
     text_activations,
 )
 from autointerp.cli.rendering.console import ExitCode, say
+from autointerp.cli.usage_hints import add_hint
 from autointerp.core.errors import InputError, StorageError, UpstreamError
 
 if TYPE_CHECKING:
@@ -50,15 +52,30 @@ _OUT_OF_MEMORY = (
 
 
 class _InterruptibleGroup(TyperGroup):
-    """Prints that a command was interrupted, which Typer would not."""
+    """Prints that a command was interrupted, and what may be meant by what it does not take."""
+
+    @override
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        with _hints():
+            return super().make_context(*arguments, **extra)
 
     @override
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            with _hints():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+
+
+@contextmanager
+def _hints() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        add_hint(error)
+        raise
 
 
 def build_app(runner: Runner | None = None) -> typer.Typer:

@@ -44,9 +44,7 @@ _TokenTables = Annotated[
         show_default=False,
     ),
 ]
-_Folders = Annotated[
-    list[Path], typer.Argument(metavar="DIR...", help="Folders that collect made.")
-]
+_Folders = Annotated[list[Path], typer.Argument(metavar="DIR", help="Folders that collect made.")]
 _MergedOut = Annotated[Path, typer.Option(help="Folder of the merged summary.")]
 _Partial = Annotated[bool, typer.Option("--partial", help="Merge although shards are missing.")]
 
@@ -78,7 +76,7 @@ def register(app: typer.Typer) -> None:
         )
         _print(collected, as_json=as_json)
 
-    @app.command()
+    @app.command(epilog="Example: autointerp merge part1 part2 --out made")
     def merge(
         folders: _Folders, out: _MergedOut, partial: _Partial = False, as_json: AsJson = False
     ) -> None:

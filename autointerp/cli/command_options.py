@@ -126,7 +126,7 @@ LlmFirst = Annotated[
 Resume = Annotated[bool, typer.Option("--resume", help="Continue what is in the folder.")]
 RecordFiles = Annotated[
     list[Path],
-    typer.Argument(metavar="FILE...", help="Our own record files, or NeuronRecord JSON."),
+    typer.Argument(metavar="FILE", help="Our own record files, or NeuronRecord JSON."),
 ]
 JsonFile = Annotated[
     Path | None, typer.Option("--out", help="File for the JSON, beside what is printed.")

@@ -43,7 +43,7 @@ _Force = Annotated[
 def register(app: typer.Typer) -> None:
     """Adds the command."""
 
-    @app.command()
+    @app.command(epilog="Example: autointerp diff runs/a runs/b")
     def diff(
         a: _A, b: _B, only: _Only = Only.ALL, force: _Force = False, as_json: AsJson = False
     ) -> None:

@@ -65,7 +65,9 @@ def register(app: typer.Typer) -> None:
     store = typer.Typer(help="Stores of labels.", no_args_is_help=True)
     app.add_typer(store, name="store")
 
-    @app.command()
+    @app.command(
+        epilog="Example: autointerp export runs/mine --format parquet --out labels.parquet"
+    )
     def export(folder: _Dictionary, fmt: _Format, out: _Out, as_json: AsJson = False) -> None:
         """Writes a feature dictionary in another format."""
         left_out: list[AutointerpError] = []
@@ -82,7 +84,7 @@ def register(app: typer.Typer) -> None:
     def group() -> None:
         """Stores of labels."""
 
-    @store.command()
+    @store.command(epilog="Example: autointerp store copy json:runs/mine redis://127.0.0.1:6379/0")
     def copy(
         source: _From,
         target: _To,

@@ -44,7 +44,7 @@ _SUBMIT_HELPS = {
 _Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key gives the same job.")]
 _Wait = Annotated[bool, typer.Option("--wait", help="Wait until the job has ended.")]
 _OptionalJobId = Annotated[
-    str | None, typer.Argument(metavar="[JOB]", help="Its id; the newest jobs if left out.")
+    str | None, typer.Argument(metavar="JOB", help="Its id; the newest jobs if left out.")
 ]
 
 _States = Annotated[
@@ -88,7 +88,10 @@ def connected(server: str | None) -> Iterator[Client]:
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    examples = {submit: "Example: autointerp submit smollm2-135m --units 5:0-19 --wait"}
+    examples = {
+        submit: "Example: autointerp submit smollm2-135m --units 5:0-19 --wait",
+        download: "Example: autointerp download smollm2-135m --out labels.jsonl.gz",
+    }
     for command in (submit, jobs, status, wait, cancel, retry, download):
         app.command(epilog=examples.get(command))(command)
 

@@ -13,6 +13,13 @@ from rich.console import Console
 from rich.text import Text
 
 from autointerp.cli.command_options import AsJson, Server
+from autointerp.cli.folder_words import (
+    SERVER_HELP,
+    FolderOption,
+    FolderWords,
+    is_dictionary,
+    label_folder,
+)
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.remote import connected
 from autointerp.cli.rendering.console import (
@@ -28,8 +35,12 @@ from autointerp.core.ids import UnitId
 
 Rows = Sequence[Mapping[str, Any]]
 
-_Text = Annotated[str, typer.Argument(metavar="TEXT", help="Words; the last may be a beginning.")]
-_Folder = Annotated[Path, typer.Option("--dir", help="Folder of a dictionary.")]
+_Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DIR|TEXT", help="Words; the last may be a beginning. The folder as --dir."
+    ),
+]
 _Limit = Annotated[int, typer.Option(min=1, max=500, help="How many units are listed.")]
 _Meaning = Annotated[bool, typer.Option("--meaning", help="By meaning; needs a --server.")]
 _Model = Annotated[str | None, typer.Option(help="Of several models of a server.")]
@@ -38,12 +49,12 @@ _Model = Annotated[str | None, typer.Option(help="Of several models of a server.
 def register(app: typer.Typer) -> None:
     """Adds the command."""
 
-    @app.command()
-    @partial(with_options, helps={"server": "Address of a server, in place of a folder."})
+    @app.command(epilog="Example: autointerp search runs/mine rivers")
+    @partial(with_options, helps=SERVER_HELP)
     def search(  # noqa: PLR0913 - one parameter an option
-        text: _Text,
+        words: _Words,
         *,
-        folder: _Folder = Path("runs/demo"),
+        folder: FolderOption = None,
         server: Server = None,
         model: _Model = None,
         meaning: _Meaning = False,
@@ -51,10 +62,12 @@ def register(app: typer.Typer) -> None:
         as_json: AsJson = False,
     ) -> None:
         """Searches labels by words: in descriptions and top tokens."""
+        named = FolderWords.of(words, folder, is_dictionary)
+        read, text = named.checked(server, "words"), " ".join(named.words)
         if server is None:
             if meaning or model:
                 raise InputError("--meaning and --model ask a server; name one with --server")
-            rows, n = _of_folder(folder, text, limit)
+            rows, n = _of_folder(read, text, limit)
         else:
             rows, n = _of_server(server, text, model=model, meaning=meaning, limit=limit)
         if as_json:
@@ -69,7 +82,7 @@ def _of_folder(folder: Path, text: str, limit: int) -> tuple[Rows, int | None]:
     from autointerp.dictionary import open_dictionary  # noqa: PLC0415 - brings tables
     from autointerp.dictionary.label_search import search_rows  # noqa: PLC0415 - brings numpy
 
-    return search_rows(open_dictionary(folder).rows(), text, limit=limit)
+    return search_rows(open_dictionary(label_folder(folder)).rows(), text, limit=limit)
 
 
 def _of_server(

@@ -22,7 +22,7 @@ _Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for --em
 def register(app: typer.Typer) -> None:
     """Adds the command."""
 
-    @app.command()
+    @app.command(epilog="Example: autointerp serve --embedded")
     def serve(
         host: _Host = "127.0.0.1",
         port: _Port = 8000,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from autointerp.cli.command_options import AsJson, OfCorpus, OfExplainer, Server
+from autointerp.cli.folder_words import (
+    SERVER_HELP,
+    FolderOption,
+    FolderWords,
+)
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.remote import connected
 from autointerp.cli.rendering.console import print_json, result_console
@@ -17,9 +24,16 @@ from autointerp.cli.rendering.explanation_parts import explanations_json
 from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_remote_unit, read_unit
 from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitName
+from autointerp.store.labels.folder_stores import holds_labels
 
-_Unit = Annotated[str, typer.Argument(help="5:131 or smollm2-135m/blocks.5.mlp.hook_post/131.")]
-_Folder = Annotated[Path, typer.Option("--dir", help="Folder of a run or of a dictionary.")]
+_Words = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="DIR|UNIT",
+        help="5:131 or blocks.5.mlp.hook_post/131; the folder as --dir.",
+    ),
+]
 _Full = Annotated[
     bool, typer.Option("--full", help="Whole windows, all of them, and all receipts.")
 ]
@@ -30,12 +44,12 @@ _Scores = Annotated[bool, typer.Option("--scores", help="Every score, and all ca
 def register(app: typer.Typer) -> None:
     """Adds the command."""
 
-    @app.command()
-    @partial(with_options, helps={"server": "Address of a server, in place of a folder."})
+    @app.command(epilog="Example: autointerp show runs/mine 5:131")
+    @partial(with_options, helps=SERVER_HELP)
     def show(  # noqa: PLR0913 - one parameter an option
-        unit: _Unit,
+        words: _Words,
         *,
-        folder: _Folder = Path("runs/demo"),
+        folder: FolderOption = None,
         server: Server = None,
         corpus: OfCorpus = None,
         explainer: OfExplainer = None,
@@ -46,7 +60,9 @@ def register(app: typer.Typer) -> None:
         """Shows a unit: explanations, coloured exemplars, real against predicted, scores."""
         if server is None and (corpus or explainer):
             raise InputError("--corpus and --explainer choose among labels of a --server")
-        views = _views(folder, server, unit, corpus=corpus, explainer=explainer)
+        named = FolderWords.of(words, folder, partial(_is_folder, alone=len(words) == 1))
+        read = named.checked(server, "a unit, such as 5:131,")
+        views = _views(named.words, read, server, corpus=corpus, explainer=explainer)
         if as_json:
             print_json([_json(view) for view in views])
             return
@@ -61,10 +77,22 @@ def _json(view: UnitView) -> dict[str, object]:
     return {"unit": str(view.label.unit), **explanations_json(view.label), **asdict(view)}
 
 
+def _is_folder(word: str, *, alone: bool) -> bool:
+    """Whether a word is not a unit; 5/131 may be both, and is a folder where labels are in it."""
+    try:
+        UnitName.parse(word)
+    except InputError:
+        return Path(word).is_dir() if alone else True
+    return not alone and holds_labels(Path(word))
+
+
 def _views(
-    folder: Path, server: str | None, unit: str, **origin: str | None
-) -> tuple[UnitView, ...]:
+    units: Sequence[str], folder: Path, server: str | None, **origin: str | None
+) -> Iterator[UnitView]:
+    """Of each unit in turn."""
     if server is None:
-        return read_unit(folder, unit)
+        yield from chain.from_iterable(read_unit(folder, unit) for unit in units)
+        return
     with connected(server) as client:
-        return read_remote_unit(client, unit, **origin)
+        for unit in units:
+            yield from read_remote_unit(client, unit, **origin)

@@ -30,9 +30,7 @@ from autointerp.store.labels.folder_stores import holds_labels
 
 _Units = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[UNIT]...", help="5:131, 5:0-3, smollm2-135m/blocks.5.mlp.hook_post/131."
-    ),
+    typer.Argument(metavar="UNIT", help="5:131, 5:0-3, smollm2-135m/blocks.5.mlp.hook_post/131."),
 ]
 _Text = Annotated[str | None, typer.Option(help="The text that is read.")]
 _TokenIds = Annotated[

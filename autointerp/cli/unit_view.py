@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,24 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 
+from autointerp.cli.folder_words import label_folder
 from autointerp.cli.rendering.console import say
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
-from autointerp.core.ids import UnitId
+from autointerp.core.ids import UnitName
 from autointerp.core.one_line import shortened
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.labels import FolderLabelStore
-from autointerp.store.labels.folder_stores import holds_labels
 
 if TYPE_CHECKING:
     from autointerp.client import Client
 
-_UNIT = re.compile(
-    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[0-9]{1,6}\.[a-z0-9_.]+)|(?P<layer>[0-9]{1,6}))[/:]"
-    # No more digits than databases take.
-    r"(?P<index>[0-9]{1,18})"
-)
 _RECORD = TypeAdapter(ActivationRecord)
 
 
@@ -66,10 +60,10 @@ def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
             of the unit.
         StorageError: the disk refuses, or a file is damaged.
     """
-    match = _matched(text)
-    store = _opened(folder)
+    name = UnitName.parse(text)
+    store = FolderLabelStore(label_folder(folder))
     unreadable: list[AutointerpError] = []
-    views = tuple(_from_store(store, match, unreadable))
+    views = tuple(_from_store(store, name, unreadable))
     if not views and unreadable:
         raise unreadable[0]
     for error in unreadable:
@@ -92,7 +86,7 @@ def read_units(folder: Path) -> Iterator[UnitView]:
         InputError: the folder does not exist, or is neither.
         StorageError: the disk refuses.
     """
-    store = _opened(folder)
+    store = FolderLabelStore(label_folder(folder))
     for label in store.labels(_say_left_out):
         sets = if_readable(partial(store.get_sets, label.unit, label.side), _say_left_out)
         yield _from_sets(label, sets)
@@ -109,10 +103,9 @@ def read_remote_unit(
         InputError: the text does not name a unit, or the unit has no label.
         UpstreamError: the server cannot be reached.
     """
-    match = _matched(text)
-    model = match["subject"] or _only_model(client)
-    hook, index = match["hook"] or match["layer"], int(match["index"])
-    page = client.unit(model, hook, index, trials=True, corpus=corpus, explainer=explainer)
+    name = UnitName.parse(text)
+    model, hook = name.subject or _only_model(client), name.hook or str(name.layer)
+    page = client.unit(model, hook, name.index, trials=True, corpus=corpus, explainer=explainer)
     for other in page.get("others", ()):
         score = "" if other["score"] is None else f"{other['score']:.2f}, "
         by = f" --explainer {other['explainer']}" if other["explainer"] else ""
@@ -121,36 +114,14 @@ def read_remote_unit(
     return tuple(_from_page(page, side) for side in page["sides"])
 
 
-def _opened(folder: Path) -> FolderLabelStore:
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder; name the folder of a run with --dir")
-    if not holds_labels(folder):
-        raise InputError(
-            f"{folder} is not a feature dictionary and holds no run: name another with --dir"
-        )
-    return FolderLabelStore(folder)
-
-
-def _matched(text: str) -> re.Match[str]:
-    match = _UNIT.fullmatch(text.strip())
-    if match is None:
-        raise InputError(
-            f"{shortened(text)} is not a unit; "
-            "write 5:131 or smollm2-135m/blocks.5.mlp.hook_post/131"
-        )
-    return match
-
-
 def _from_store(
-    store: FolderLabelStore, match: re.Match[str], unreadable: list[AutointerpError]
+    store: FolderLabelStore, name: UnitName, unreadable: list[AutointerpError]
 ) -> Iterator[UnitView]:
     first = next(store.labels(unreadable.append), None)
-    if first is None or match["subject"] not in (None, first.unit.subject):
+    if first is None:
         return
     unreadable.clear()
-    hooks = [match["hook"]] if match["hook"] else store.hooks(int(match["layer"]))
-    for hook in hooks:
-        unit = UnitId(first.unit.subject, hook, int(match["index"]))
+    for unit in name.among(first.unit.subject, store.hooks):
         for label in store.get_sides(unit, unreadable.append):
             sets = if_readable(partial(store.get_sets, unit, label.side), unreadable.append)
             yield _from_sets(label, sets)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +12,11 @@ from autointerp.core.one_line import shortened
 
 _HOOK = re.compile(r"blocks\.([0-9]{1,6})\.[a-z0-9_.]+")
 _INDEX = re.compile(r"[0-9]{1,18}")
+_NAME = re.compile(
+    rf"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>{_HOOK.pattern})|(?P<layer>[0-9]{{1,6}}))[/:]"
+    # No more digits than databases take.
+    rf"(?P<index>{_INDEX.pattern})"
+)
 
 
 class Side(StrEnum):
@@ -91,3 +97,40 @@ class UnitId:
                 "for example smollm2-135m/blocks.5.mlp.hook_post/131"
             )
         return cls(parts[0], HookPoint(parts[1]).name, int(parts[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class UnitName:
+    """A unit as people write it, perhaps without its subject model or hook point."""
+
+    index: int
+    """0-based coordinate."""
+    layer: int
+    """The 0-based layer."""
+    hook: str | None = None
+    """Its hook point; None for any of the layer."""
+    subject: str | None = None
+    """The subject model; None for whichever is read."""
+
+    @classmethod
+    def parse(cls, text: str) -> UnitName:
+        """From ``5:131``, ``blocks.5.mlp.hook_post/131``, or that behind ``smollm2-135m/``.
+
+        Raises:
+            InputError: it is not of these forms.
+        """
+        match = _NAME.fullmatch(text.strip())
+        if match is None:
+            raise InputError(
+                f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
+            )
+        hook = match["hook"]
+        layer = int(match["layer"]) if hook is None else HookPoint(hook).layer
+        return cls(int(match["index"]), layer, hook, match["subject"])
+
+    def among(self, subject: str, hooks_of: Callable[[int], Iterable[str]]) -> tuple[UnitId, ...]:
+        """The units of a subject model that it may mean, given the hook points of a layer."""
+        if self.subject not in {None, subject}:
+            return ()
+        hooks = hooks_of(self.layer) if self.hook is None else (self.hook,)
+        return tuple(UnitId(subject, hook, self.index) for hook in hooks)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label
-from autointerp.core.ids import Side, UnitId
-from autointerp.core.one_line import shortened
+from autointerp.core.ids import Side, UnitId, UnitName
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import (
     AGAIN,
@@ -31,12 +29,6 @@ if TYPE_CHECKING:
 
     from autointerp.core.config import JobSpec
     from autointerp.dictionary.rows import Row
-
-_UNIT = re.compile(
-    r"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>blocks\.[^/:]+)|(?P<layer>[0-9]{1,6}))[/:]"
-    # No more digits than databases take.
-    r"(?P<index>[0-9]{1,18})"
-)
 
 
 class Dictionary:
@@ -173,16 +165,10 @@ class Dictionary:
         Raises:
             InputError: the text does not name a unit, or the dictionary has no label of it.
         """
-        match = _UNIT.fullmatch(text.strip())
-        if match is None:
-            raise InputError(
-                f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
-            )
+        name = UnitName.parse(text)
         self._check_labels()
         subject = self.manifest.subject
-        hooks = [match["hook"]] if match["hook"] else self._store.hooks(int(match["layer"]))
-        units = [UnitId(subject, hook, int(match["index"])) for hook in hooks]
-        units = units if match["subject"] in {None, subject} else []
+        units = name.among(subject, self._store.hooks)
         labels = tuple(label for unit in units for label in self._store.get_sides(unit))
         if not labels:
             job = self.manifest.job_fields

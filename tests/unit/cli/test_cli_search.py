@@ -38,6 +38,24 @@ def test_units_with_the_words_are_printed_with_their_scores(cli: Cli, a_dictiona
     assert found[0]["description"] == "names of rivers"
 
 
+def test_the_folder_stands_before_or_behind_the_words(cli: Cli, a_dictionary: Path) -> None:
+    asked = [
+        (str(a_dictionary), "names", "rivers"),
+        ("names", "rivers", str(a_dictionary)),
+        ("names rivers", "--dir", str(a_dictionary)),
+    ]
+    found = [cli("search", *words) for words in asked]
+    assert found[0] == found[1] == found[2]
+    assert "names of rivers" in found[0].out
+
+
+def test_a_folder_without_words_and_a_path_that_is_none_are_told(
+    cli: Cli, a_dictionary: Path
+) -> None:
+    assert "is a folder; name words too" in cli("search", str(a_dictionary)).err
+    assert "nowhere is not a folder" in cli("search", "rivers", "./nowhere").err
+
+
 def test_words_that_no_label_has_are_said_and_the_terminal_is_left_alone(
     cli: Cli, a_dictionary: Path
 ) -> None:

@@ -43,6 +43,45 @@ def test_a_run_and_its_dictionary_show_the_same(cli: Cli, a_run: Path, a_diction
     assert "held-out windows" in one.out
 
 
+def test_the_folder_stands_before_or_behind_the_units(cli: Cli, a_run: Path) -> None:
+    asked = [("5:131", str(a_run)), (str(a_run), "5:131"), (str(a_run), "5:131", "12:7")]
+    behind, before, two = (cli("show", *words) for words in asked)
+    assert behind == before == cli("show", "5:131", "--dir", str(a_run))
+    assert two.out.startswith(before.out)
+    assert "tiny/blocks.12.mlp.hook_post/7" in two.out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("RUN", "is a folder; name a unit, such as 5:131, too"),
+        ("RUN RUN2 5:131", "one folder is read at a time; found"),
+        ("5:131 nowhere", "nowhere is not a folder"),
+        ("RUN 5:131 --server http://127.0.0.1:9", "from a folder or from a --server"),
+    ],
+)
+def test_words_that_are_no_unit_of_a_folder_are_told(
+    cli: Cli, a_run: Path, words: str, sentence: str
+) -> None:
+    (a_run.parent / "other").mkdir()
+    words = words.replace("RUN2", str(a_run.parent / "other")).replace("RUN", str(a_run))
+    ended = cli("show", *words.split())
+    assert ended.code == 2
+    assert sentence in ended.err
+
+
+def test_a_folder_named_like_a_unit_is_the_folder_only_where_labels_are_in_it(
+    cli: Cli, a_run: Path
+) -> None:
+    a_run.rename("5-run")
+    Path("5").mkdir()
+    Path("5/131").mkdir()
+    assert cli("show", "5/131", "--dir", "5-run").code == 0
+    Path("5/131").rmdir()
+    Path("5-run").rename("5/131")
+    assert cli("show", "5/131", "5:131").code == 0
+
+
 def test_scores_stand_with_their_intervals_nulls_and_reasons(
     cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

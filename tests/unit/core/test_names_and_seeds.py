@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autointerp.core.errors import InputError
-from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.ids import HookPoint, Side, UnitId, UnitName
 from autointerp.core.seeds import derive_seed
 from autointerp.store.labels.layout import unit_path
 
@@ -21,6 +21,18 @@ units = st.builds(UnitId, st.sampled_from(["gpt2", "smollm2-135m"]), hooks, st.i
 def test_a_unit_is_read_as_it_is_written(unit: UnitId) -> None:
     assert UnitId.parse(str(unit)) == unit
     assert unit.layer == HookPoint(unit.hook).layer
+
+
+@given(units)
+def test_a_name_without_subject_or_hook_point_means_those_that_are_there(unit: UnitId) -> None:
+    hooks = (unit.hook, "blocks.1.hook_other")
+    for text in (str(unit), f"{unit.hook}/{unit.index}", f"{unit.hook}:{unit.index}"):
+        assert UnitName.parse(text).among(unit.subject, lambda _: hooks) == (unit,)
+    assert UnitName.parse(str(unit)).among("another", lambda _: hooks) == ()
+    short = UnitName.parse(f" {unit.layer}/{unit.index}")
+    assert short.layer == unit.layer
+    found = short.among(unit.subject, lambda _: hooks)
+    assert [each.hook for each in found] == list(hooks)
 
 
 @given(units, st.integers(0, 10**6))
