@@ -88,12 +88,10 @@ def connected(server: str | None) -> Iterator[Client]:
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
-    examples = {
-        submit: "Example: autointerp submit smollm2-135m --units 5:0-19 --wait",
-        download: "Example: autointerp download smollm2-135m --out labels.jsonl.gz",
-    }
-    for command in (submit, jobs, status, wait, cancel, retry, download):
-        app.command(epilog=examples.get(command))(command)
+    app.command(epilog="Example: autointerp submit smollm2-135m --units 5:0-19 --wait")(submit)
+    for command in (jobs, status, wait, cancel, retry):
+        app.command()(command)
+    app.command(epilog="Example: autointerp download smollm2-135m --out labels.parquet")(download)
 
 
 @partial(with_options, helps=_SUBMIT_HELPS)
