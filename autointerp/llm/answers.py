@@ -17,7 +17,10 @@ from autointerp.llm.listed_values import as_list
 from autointerp.llm.named_values import SeveralValuesError, named_value, without_asides
 from autointerp.llm.plain_form import plain_form
 from autointerp.llm.short_answers import (
+    are_names,
     ending,
+    is_denied,
+    is_taken_back,
     number_in_sentence,
     parts,
     short_answer,
@@ -29,7 +32,7 @@ CUT_OFF = "the reply was cut off at its token limit"
 ONLY_REASONING = "the reply held only reasoning and no answer"
 
 _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
-_NUMBER = r"(?<![\d.,-])-?\d+(?:[.,]\d+)*(?!\s?[-–]\d)"
+_NUMBER = r"(?<![\d.,-])(?<!\d[–—])-?\d+(?:[.,]\d+)*(?!\s?[-–]\d)"
 _WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
 _OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"
 
@@ -123,7 +126,11 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
     """
     text = _plain(reply)
     word = rf"(?:{'|'.join(words)})\b"
-    match = _marked(text, word) or word_in_sentence(text, word, cut_off=_is_cut_off(reply))
+    match = _marked(text, word)
+    if match is None and not are_names(text, word):
+        match = word_in_sentence(text, word, cut_off=_is_cut_off(reply))
+    if match is not None and is_taken_back(text, match, word):
+        match = ending(text, word, cut_off=_is_cut_off(reply))
     if match is None:
         options = " nor ".join(words)
         raise NoAnswerError(f"neither {options}: {text.strip()[:40]!r} ({reply.finish_reason})")
@@ -155,7 +162,8 @@ def find_number(reply: ChatReply, allowed: range) -> int:
         )
     given = {found[1]} if found else different
     whole = {int(n[1]) for one in given if (n := re.fullmatch(_WHOLE, one, re.ASCII))}
-    if len(given) == len(whole) == 1 and whole <= {*allowed}:
+    is_said = found is not None or not any(is_denied(plain, one) for one in given)
+    if is_said and len(given) == len(whole) == 1 and whole <= {*allowed}:
         return whole.pop()
     shown = f"{text.strip()[:40]!r} ({reply.finish_reason})"
     raise NoAnswerError(f"asked for one number {span}, found {shown}")

@@ -24,8 +24,23 @@ _ANSWER_LAST = re.compile(
     rf"(?:{ANSWER_NAMES.pattern})\w*(?:\s+[^\W\d_]+)?\s*[^\w\s]?$", re.IGNORECASE
 )
 _BOUND = r"\b"
-_DENIED = re.compile(r"(?:not|never|n['’]t)\s*\Z", re.IGNORECASE)
-_MOST_BEHIND = 3
+_DENIED = re.compile(
+    r"(?:not|never|n['’]t|\bsecond(?:[ -]best)?(?: \w+)?|runner-up)\s*\Z", re.IGNORECASE
+)
+# As in "not phrase 3", of which the number stands alone in a text.
+_DENIED_ALONE = re.compile(
+    r"(?:(?:\bnot|n['’]t)(?:\s+\w+)?|\bnever|\bnone of(?: the)?)\s+\Z", re.IGNORECASE
+)
+_RANKED = re.compile(r"\d\s*\Z")
+# Behind a word with which a sentence only begins.
+_ONLY_BEGINS = re.compile(
+    r"\s*\?|\s+(?:doubt|problem|question|worries|if|unless|would)\b", re.IGNORECASE
+)
+_TAKES_BACK = (
+    r"\b(?:wait|actually|second thought|correction|scratch that)\b"
+    r"[^\w\n]*(?:\w+[^\w\n]+){0,10}?"
+)
+_MOST_BEHIND, _MOST_BEFORE = 3, 40
 
 
 def short_answer(text: str, pattern: str) -> re.Match[str] | None:
@@ -43,7 +58,7 @@ def word_in_sentence(text: str, word: str, *, cut_off: bool) -> re.Match[str] | 
     """The word that begins the answer, else ends it, else is a clause of it or behind a label."""
     begins = re.compile(rf"[\W_]*?({word})", re.IGNORECASE)
     found = (begins.match(text, *part) for part in _beginnings(text))
-    match = next((m for m in found if m and not _goes_on_with_another(text, m, word)), None)
+    match = next((m for m in found if m and not _goes_on(text, m, word)), None)
     match = match or ending(text, word, cut_off=cut_off) or _labelled(text, word)
     if match or cut_off:
         return match
@@ -72,7 +87,33 @@ def ending(text: str, pattern: str, *, cut_off: bool) -> re.Match[str] | None:
     # The last of several values of an object is not what was asked for.
     in_object = match and any(one.end > match.start(1) for one in json_objects(text))
     is_denied = match and _DENIED.search(text, start, match.start())
-    return None if in_object or is_denied or cut_off else _unless_broken(text, match)
+    # Of several in an order the last is the worst.
+    is_ranked = match and match[0][0] == ">" and _RANKED.search(text, start, match.start())
+    is_other = in_object or is_denied or is_ranked
+    return None if is_other or cut_off else _unless_broken(text, match)
+
+
+def is_taken_back(text: str, match: re.Match[str], word: str) -> bool:
+    """Whether another of the words follows with a word such as "wait", and a stop behind it."""
+    corrected = re.compile(rf"{_TAKES_BACK}({word})(?=[\W_]*\Z|\s*[,.;:!?\n—–])", re.IGNORECASE)
+    found = corrected.finditer(text, match.end(1))
+    return any(one[1].lower() != match[1].lower() for one in found)
+
+
+def is_denied(text: str, number: str) -> bool:
+    """Whether a number, wherever it stands in the text, is said not to be the answer."""
+    places = re.finditer(rf"(?<!\d){re.escape(number)}(?!\d)", text)
+    starts = (one.start() for one in places)
+    return all(_DENIED_ALONE.search(text, max(0, at - _MOST_BEFORE), at) for at in starts)
+
+
+def are_names(text: str, word: str) -> bool:
+    """Whether words are names in an object, or several have a number: "yes: 20 %, no: 80 %"."""
+    names = (str(name) for one in json_objects(text) for name in one.value)
+    if any(re.fullmatch(word, name, re.IGNORECASE) for name in names):
+        return True
+    shares = re.finditer(rf"\b({word})[^\w\n]{{0,4}}\d", text, re.IGNORECASE)
+    return len({one[1].lower() for one in shares}) > 1
 
 
 def last_lines(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -111,11 +152,12 @@ def _unless_broken(text: str, match: re.Match[str] | None) -> re.Match[str] | No
     return None if line.count("{") > line.count("}") else match
 
 
-def _goes_on_with_another(text: str, match: re.Match[str], word: str) -> bool:
-    """Whether another of the words stands behind it, as in "yes or no"."""
+def _goes_on(text: str, match: re.Match[str], word: str) -> bool:
+    """Whether another of the words stands behind it, as in "yes or no", or it is no answer."""
     other = rf"\s*(?:(?:[/|]|or\s)\s*({word})|\w{{1,4}}\s+({word})(?!\s*\w))"
     after = re.compile(other, re.IGNORECASE).match(text, match.end(1))
-    return after is not None and (after[1] or after[2]).lower() != match[1].lower()
+    is_other = after is not None and (after[1] or after[2]).lower() != match[1].lower()
+    return is_other or _ONLY_BEGINS.match(text, match.end(1)) is not None
 
 
 def _labelled(text: str, word: str) -> re.Match[str] | None:

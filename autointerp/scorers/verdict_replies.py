@@ -23,6 +23,7 @@ from autointerp.llm.listed_values import bare_list
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
 _BOOLEAN = re.compile(r"\b(?:true|false)\b")
+_NAMED = re.compile(r"[\"'](?:yes|no)[\"']\s*:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,10 @@ def _yes_or_true(reply: ChatReply) -> tuple[tuple[str, str], re.Match[str]]:
     try:
         return ("yes", "no"), find_word(reply, "yes", "no")
     except NoAnswerError:
-        with suppress(NoAnswerError):
-            return ("true", "false"), find_word(reply, "true", "false")
+        # True may stand for no there.
+        if not _NAMED.search(reply.text):
+            with suppress(NoAnswerError):
+                return ("true", "false"), find_word(reply, "true", "false")
         raise
 
 
@@ -83,6 +86,8 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
         return [Verdict(failure=f"the reply is not JSON with {what}: {items!r:.40}")] * n
     if len(items) != n:
         return [Verdict(failure=f"asked for {n} answers, found {len(items)}")] * n
+    if _are_shuffled(items):
+        return [Verdict(failure="the answers are not in the order of the texts")] * n
     verdicts = list(map(_boolean, items))
     return [
         Verdict(verdict, probability)
@@ -116,6 +121,18 @@ def _boolean(item: object) -> bool | None:
     if isinstance(item, str):
         return _WORDS.get(item.strip(" .*_`").lower())
     return item if isinstance(item, bool) else None
+
+
+def _are_shuffled(items: Sequence[object]) -> bool:
+    """Whether items have the numbers of the texts, and not in their order."""
+    numbers = [
+        next((one for one in item.values() if type(one) is int), -1)
+        for item in items
+        if isinstance(item, dict)
+    ]
+    first = min(numbers, default=-1)
+    in_order = list(range(first, first + len(items)))
+    return first in (0, 1) and numbers != in_order and sorted(numbers) == in_order
 
 
 def _boolean_probabilities(

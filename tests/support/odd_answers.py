@@ -126,6 +126,12 @@ YES = (
     "My verdict is: yes - no doubt",
     '{"answer": true}',
     "**True**",
+    "No problem! Here is my answer: yes",
+    "No doubt: yes",
+    "No. Wait, it names the Rhine: the answer is yes.",
+    '{"yes": true, "no": false, "answer": "yes"}',
+    "Yes. Actually, no other token is a river.",
+    "yes (90% sure)",
 )
 """Each says yes."""
 
@@ -135,6 +141,10 @@ NO = (
     "回答は no です",
     '{"answer": "no", "reason": "yes would be wrong"}',
     "☐ yes ☑ no",
+    "yes? No.",
+    "Yes. Hmm, on second thought the answer is no.",
+    "Yes.\n\nWait, no: the river is a name. No.",
+    "yes\nHmm, wait. The answer is no.",
 )
 """Each says no."""
 
@@ -173,6 +183,17 @@ NEITHER = (
     "\\boxed{}",
     "yes|no",
     "He said, no, and left. She said, yes, and stayed.",
+    '{"yes": false, "no": true}',
+    '{"no": true}',
+    '{"yes": 0.2, "no": 0.8}',
+    "Yes: 20%\nNo: 80%",
+    "yes (20%) / no (80%)",
+    "No doubt it activates.",
+    "No question, it activates here",
+    "Answer: no, wait, yes",
+    "No — actually, yes.",
+    "Yes if a river counts, otherwise no.",
+    "Yes would be wrong here.",
 )
 """None says which."""
 
@@ -264,6 +285,8 @@ EIGHT = (
     "8/10.",
     "+8",
     "08",
+    "I am not sure, 8",
+    "I'm not sure: 8",
 )
 """Each says 8 of 0 to 10."""
 
@@ -292,6 +315,13 @@ NO_NUMBER = (
     "between 7 and 9",
     "8, 9",
     "Rating = 8 of a possible 10",
+    "not 8",
+    "The answer is not 8",
+    "It isn't text 8.",
+    "None of the 8",
+    "7–8",
+    "3 > 1 > 2",
+    "The best is 3; the second best is 2.",
 )
 """None says one number of 0 to 10."""
 
@@ -322,6 +352,7 @@ LISTS = (
     '{"Active": [true, false, true]}',
     '[{"active": true}, {"active": false}, {"active": true}]',
     '{"active": [{"id": 1, "on": true}, {"id": 2, "on": false}, {"id": 3, "on": true}]}',
+    '{"active": [{"sure": 9, "on": true}, {"sure": 3, "on": false}, {"sure": 7, "on": true}]}',
     "&quot;{&quot;active&quot;: [true, false, true]}&quot;",
     "{&quot;active&quot;: [true, false, true]}",
     '{"active": "[true, false, true]"}',
@@ -345,6 +376,7 @@ NO_LISTS = (
     '{"first": [true, false, true], ',
     "[1, 0, 1]",
     "- a\n- b\n- c",
+    '{"active": [{"id": 2, "on": false}, {"id": 1, "on": true}, {"id": 3, "on": true}]}',
 )
 """None says so of three texts."""
 
