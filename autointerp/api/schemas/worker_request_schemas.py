@@ -119,8 +119,8 @@ class ExplanationScores(Wire):
     program: str | None
     kept_as: str | None = Field(
         default=None,
-        description="The explainer by which it is kept; null where it was not asked for, or no "
-        "score has a value.",
+        description="The explainer by which it is kept; null where it was not asked for, no score "
+        "has a value, or the label of the unit failed.",
     )
     results: list[ScorerOut] = Field(
         description="Predictions have the score `over_label`: the paired difference to the unit's "

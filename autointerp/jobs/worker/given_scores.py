@@ -11,13 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from autointerp.core.config import JobSpec, ScoreConfig
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Explanation, Label
+from autointerp.core.explanations import Explanation, Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.records import UnitSets
 from autointerp.core.scores import ScorerResult
 from autointerp.core.seeds import derive_seed
 from autointerp.core.variants import Need
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
-from autointerp.llm import ChatModel, CostLog
+from autointerp.llm import CostLog
 from autointerp.pipeline import JobVariants, check_job
 from autointerp.pipeline.given_explanation import (
     PERSON,
@@ -64,7 +65,8 @@ async def score_given(
     store = deps.stores.of(unit.subject)
     label = store.get_label(unit, asked.side)
     seed = asked.seed if asked.seed is not None else label.provenance.seed if label else 0
-    windows = _windows(store, unit, asked, seed)
+    sets = store.get_sets(unit, asked.side, label.origin if label else None)
+    windows = _windows(sets, unit, asked, seed)
     explanation = given_explanation(asked.text, asked.program, explainer=asked.keep_as or PERSON)
     spec = _job(asked, unit, explanation, seed)
     variants = JobVariants.of(spec)
@@ -92,7 +94,11 @@ async def score_given(
     kept = False
     if label is not None:
         results = [beside_label(one, label, windows) for one in results]
-        kept = asked.keep_as is not None and _keep(store, label, explanation, results, model)
+    if label is not None and sets is not None and asked.keep_as is not None:
+        asked_llm = model is not None and not explanation.needs_no_llm
+        name = model.name if asked_llm and model is not None else None
+        made = kept_label(label, explanation, results, scorer_model=name)
+        kept = made is not None and _keep(store, made, sets)
     return {
         "unit": str(unit),
         "side": asked.side.value,
@@ -117,8 +123,7 @@ def _job(asked: ScoringRequest, unit: UnitId, explanation: Explanation, seed: in
     return spec
 
 
-def _windows(store: LabelStore, unit: UnitId, asked: ScoringRequest, seed: int) -> ScoringSet:
-    sets = store.get_sets(unit, asked.side)
+def _windows(sets: UnitSets | None, unit: UnitId, asked: ScoringRequest, seed: int) -> ScoringSet:
     if sets is None or not sets.held_out.records:
         raise InputError(f"{unit} ({asked.side}) has no held-out windows; label it first")
     config = ScoreConfig()
@@ -131,23 +136,18 @@ def _windows(store: LabelStore, unit: UnitId, asked: ScoringRequest, seed: int) 
     return made if asked.n_heldout is None else made.first(asked.n_heldout)
 
 
-def _keep(
-    store: LabelStore,
-    label: Label,
-    explanation: Explanation,
-    results: Sequence[ScorerResult],
-    model: ChatModel | None,
-) -> bool:
-    """Whether it was put beside the label, which stays the newest of its side."""
-    asked_llm = model is not None and not explanation.needs_no_llm
-    name = model.name if asked_llm and model is not None else None
-    kept = kept_label(label, explanation, results, scorer_model=name)
-    sets = store.get_sets(label.unit, label.side)
-    if kept is None or sets is None:
+def _keep(store: LabelStore, made: Label, sets: UnitSets) -> bool:
+    """Whether it was put beside the newest label of its side, which stays that."""
+    # A job may have put another since the one that was compared was read.
+    newest = store.get_label(made.unit, made.side)
+    if newest is None or newest.status is LabelStatus.FAILED:
+        # It would take that one's place.
         return False
+    own = store.get_sets(newest.unit, newest.side, newest.origin)
     # The store keeps a label of another origin beside the one that takes its place.
-    for one in (kept, label):
-        store.put_sets(sets, one.origin)
+    for one, behind in ((made, sets), (newest, own)):
+        if behind is not None:
+            store.put_sets(behind, one.origin)
         store.put_label(one)
     return True
 

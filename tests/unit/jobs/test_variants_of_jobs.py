@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fake_endpoint import FakeEndpoint
 from planted_llm import noise
+from typing_extensions import override
 from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label, LabelOrigin, LabelStatus
 from autointerp.core.files import MINILM
+from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import JobState, Stage
+from autointerp.core.records import UnitSets
 from autointerp.core.variants import Need
 from autointerp.dictionary import row_json
 from autointerp.explainers import EXPLAINERS
@@ -23,6 +27,7 @@ from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.pipeline import JobVariants
 from autointerp.scorers import SCORERS
 from autointerp.store.jobs import WorkerRequest
+from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.folder_stores import FolderLabelStores
 
 
@@ -156,6 +161,62 @@ def test_what_has_no_score_is_not_kept(room: WorkerInProcess, texts: Path) -> No
     label, reply = asked_of(room, program="0: position < 2", llm="none", keep_as="person:ada")
     assert reply["kept_as"] is None
     assert room.stores.of("tiny").kept_of(label.unit) == ()
+
+
+class StoreOfABusyUnit(FolderLabelStore):
+    """Whoever reads records comes just before another job puts a label of the unit."""
+
+    newer: Label | None = None
+
+    @override
+    def get_sets(
+        self, unit: UnitId, side: Side, origin: LabelOrigin | None = None
+    ) -> UnitSets | None:
+        sets = super().get_sets(unit, side, origin)
+        if sets is not None and self.newer is not None:
+            newer, self.newer = self.newer, None
+            self.put_sets(replace(sets, explain=replace(sets.explain, peak=99.0)), newer.origin)
+            self.put_label(newer)
+        return sets
+
+
+@pytest.mark.parametrize("corpus", [None, "of another text"])
+def test_a_label_that_a_job_makes_while_a_person_s_is_scored_stays_the_newest(
+    tmp_path: Path, model_folder: Path, texts: Path, corpus: str | None
+) -> None:
+    stores = FolderLabelStores(tmp_path / "labels", row_json)
+    stores._stores["tiny"] = store = StoreOfABusyUnit(tmp_path / "labels" / "tiny", row_json)
+    room = WorkerInProcess(tmp_path, model_folder, texts, stores=lambda _: stores)
+    room.finished(tiny_spec(texts))
+    first = next(label for label in store.labels() if label.results)
+    made = replace(first.provenance, corpus=corpus or first.provenance.corpus, seed=77)
+    store.newer = newer = replace(first, provenance=made)
+    _, reply = asked_of(room, program=PROGRAM, llm="none", keep_as="person:ada")
+    assert reply["kept_as"] == "person:ada"
+    assert store.get_label(first.unit, first.side) == newer
+    sets = store.get_sets(first.unit, first.side)
+    assert sets is not None
+    assert sets.explain.peak == 99.0
+    kept = {label.origin for label in store.kept_of(first.unit)}
+    person = LabelOrigin(first.provenance.corpus, "person:ada")
+    assert kept == {person, first.origin} - {newer.origin}
+
+
+def test_a_person_s_explanation_takes_not_the_place_of_a_label_that_failed(
+    room: WorkerInProcess, texts: Path, tmp_path: Path
+) -> None:
+    room.finished(tiny_spec(texts))
+    label = next(label for label in room.stores.of("tiny").labels() if label.results)
+    sets = room.stores.of("tiny").get_sets(label.unit, label.side)
+    assert sets is not None
+    failed = replace(label, status=LabelStatus.FAILED, reason="no answer")
+    room.stores = FolderLabelStores(tmp_path / "others", row_json)
+    room.dependencies = replace(room.dependencies, stores=room.stores)
+    room.stores.of("tiny").put_sets(sets, failed.origin)
+    room.stores.of("tiny").put_label(failed)
+    _, reply = asked_of(room, program=PROGRAM, llm="none", keep_as="person:ada")
+    assert reply["kept_as"] is None
+    assert room.stores.of("tiny").get_label(label.unit, label.side) == failed
 
 
 def test_a_persons_words_are_asked_about_on_all_windows_several_in_a_call(
