@@ -127,16 +127,31 @@ def refuse_foreign(headers: Headers) -> None:
     Raises:
         Problem: 403.
     """
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        is_own = site == "same-origin"
-    else:
-        # Browsers leave that header out where a page is not from this machine and not encrypted.
-        origin, host = headers.get("origin", ""), headers.get("host", "")
-        is_own = bool(host) and _host_of(origin) == host.lower()
-    if not is_own:
+    if not _is_own(headers):
         detail = "a signed-in browser may do that from this server's own pages only"
         raise Problem(403, "foreign_origin", f"{detail}; this came from another site")
+
+
+def refuse_foreign_page(headers: Headers) -> None:
+    """Refuses the same of a browser that is not signed in; what is no browser's passes.
+
+    Raises:
+        Problem: 403.
+    """
+    is_of_page = headers.get("sec-fetch-site", "none") != "none" or "origin" in headers
+    if is_of_page and not _is_own(headers):
+        detail = "a browser may do that from this server's own pages only"
+        raise Problem(403, "foreign_origin", f"{detail}; this came from a page of another server")
+
+
+def _is_own(headers: Headers) -> bool:
+    """Whether a browser says that a page of this server sends a request."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site == "same-origin"
+    # Browsers leave that header out where a page is not from this machine and not encrypted.
+    origin, host = headers.get("origin", ""), headers.get("host", "")
+    return bool(host) and _host_of(origin) == host.lower()
 
 
 def _host_of(origin: str) -> str:

@@ -15,6 +15,7 @@ from autointerp.api.browser_sessions import (
     BrowserSessions,
     KeyChecks,
     refuse_foreign,
+    refuse_foreign_page,
 )
 from autointerp.api.problems import Problem, problem_of, problem_response
 from autointerp.api.request_limits import RateLimits
@@ -87,6 +88,8 @@ class AuthMiddleware:
             caller = await self._caller(scope, headers)
         else:
             _refuse_strangers(scope, headers)
+            if scope.get("method", "GET") not in _READING:
+                refuse_foreign_page(headers)
             caller = LOCAL
         _refuse_ambiguous(scope)
         scope.setdefault("state", {})["caller"] = caller

@@ -69,7 +69,9 @@ async def model_page(
         page = index.loaded_page(query)
     except InputError as error:
         raise Problem(422, "bad_cursor", str(error)) from error
-    more = None if page.next is None else str(request.url.include_query_params(cursor=page.next))
+    # Not the whole address, of which a proxy may have changed the name and the scheme.
+    following = request.url.include_query_params(cursor=page.next).query
+    more = None if page.next is None else f"?{following}"
     # Who asks for something, or for more, wants that.
     glancing = asked == Asked() and cursor is None
     return await in_thread(partial(_model, model, index, asked, page, more, glancing))

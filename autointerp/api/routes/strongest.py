@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from fastapi import APIRouter, Response
 
@@ -47,9 +49,9 @@ async def strongest(
     if beyond and facts is not None:
         detail = f"layer {beyond[0]}: the model has the layers 0 to {facts.n_layers - 1}"
         raise Problem(422, "unit_unknown", detail)
-    labels = await in_thread(partial(_labels, state, model))
+    labels, maxima = await in_thread(partial(_labels, state, model, asked.layers))
     given = asked.model_dump(exclude_none=True)
-    payload = {**given, "model": model, "maxima": labels.of_layers(asked.layers)}
+    payload = {**given, "model": model, "maxima": maxima}
     reply = await ask_worker(state, caller, "strongest", payload, state.config.activations_s)
     found = read_reply(FoundUnits, reply)
     refuse_too_long(state, len(found.tokens))
@@ -67,13 +69,19 @@ async def strongest(
     return Response(json_of(result), media_type=JSON)
 
 
-def _labels(state: AppState, model: str) -> LabelMaxima:
-    """What labels say; nothing where the model has none."""
+def _labels(
+    state: AppState, model: str, layers: Sequence[int] | None
+) -> tuple[LabelMaxima, list[dict[str, Any]]]:
+    """What labels say, and of it what a worker needs; nothing where the model has none.
+
+    Of a large model that takes longer than other requests should wait.
+    """
     try:
         rows, _ = state.indexes.of(model).rows()
     except Problem:
-        return LabelMaxima(())
-    return state.label_maxima.of(model, rows)
+        return LabelMaxima(()), []
+    labels = state.label_maxima.of(model, rows)
+    return labels, labels.of_layers(layers)
 
 
 def _with_label(one: FoundUnit, found: FoundUnits, labels: LabelMaxima) -> StrongUnitOut:

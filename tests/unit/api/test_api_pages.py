@@ -98,7 +98,9 @@ def test_many_units_are_shown_a_page_at_a_time(tmp_path: Path) -> None:
             page = client.get(path).text
             seen += re.findall(r"thing [0-9]{3}", page.partition('id="list"')[2])
             more = re.search(r'rel="next" href="([^"]+)"', page)
-            path = html.unescape(more[1]) if more else ""
+            # Whatever name and scheme a proxy in front of the server has.
+            assert more is None or more[1].startswith("?")
+            path = urljoin("/models/tiny", html.unescape(more[1])) if more else ""
     assert seen == [f"thing {i:03}" for i in reversed(range(120))]
 
 

@@ -124,6 +124,28 @@ def test_without_keys_host_and_origin_name_this_machine(
         assert client.get("/v1/jobs", headers=headers).status_code == status
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 404),
+        ({"sec-fetch-site": "same-origin", "origin": "http://localhost:9000"}, 404),
+        ({"sec-fetch-site": "none"}, 404),
+        ({"origin": "http://127.0.0.1:8000"}, 404),
+        ({"sec-fetch-site": "same-site", "origin": "http://127.0.0.1:3000"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "http://localhost:8000"}, 403),
+        ({"origin": "http://127.0.0.1:3000"}, 403),
+    ],
+)
+def test_without_keys_a_page_of_another_server_here_changes_nothing(
+    tmp_path: Path, headers: dict[str, str], status: int
+) -> None:
+    given = {"host": "127.0.0.1:8000", **headers}
+    with TestClient(make_service(tmp_path).app, client=("127.0.0.1", 5)) as client:
+        # Without a body a form of any page may send it.
+        assert client.post("/v1/jobs/job_1/cancel", headers=given).status_code == status
+        assert client.get("/v1/jobs", headers=given).status_code == 200
+
+
 @pytest.mark.parametrize("name", [b"Host", b"Origin"])
 @pytest.mark.parametrize("places", [(0, 1), (1, 0)])
 def test_without_keys_every_host_and_origin_that_is_given_counts(
