@@ -25,6 +25,8 @@ UNIT_FORMS = (
 )
 MOST = 10**12
 """What every larger number is read as; no hook point has so many units."""
+MOST_READ = 256
+"""Units of one request for activations on a text."""
 
 _ITEM = re.compile(
     r"(?P<where>[0-9]{1,6}|blocks\.[0-9]{1,6}\.[a-z0-9_.]+):(?P<low>[0-9]+)(?:-(?P<high>[0-9]+))?"

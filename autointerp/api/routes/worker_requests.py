@@ -30,6 +30,7 @@ from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import shortened
 from autointerp.core.scores import ScorerResult
+from autointerp.core.unit_spec import MOST_READ
 from autointerp.pipeline.given_explanation import PERSON, given_explanation
 from autointerp.scorers import scorers_named
 
@@ -37,7 +38,6 @@ router = APIRouter(prefix="/v1", tags=["workers"])
 
 # A text of more is refused before a worker counts its tokens.
 _CHARACTERS_A_TOKEN = 8
-_UNITS = 256
 _AGAIN_S = 10
 T = TypeVar("T", bound=BaseModel)
 
@@ -64,7 +64,7 @@ async def activations(asked: ActivationsRequest, state: State, caller: Submitter
     )
     check_text(state, asked)
     facts = await in_thread(partial(facts_of, state.backend.jobs, asked.model))
-    check_units(units, facts, limit=_UNITS)
+    check_units(units, facts, limit=MOST_READ)
     payload = asked.model_dump(exclude_none=True)
     reply = await ask_worker(state, caller, "activations", payload, state.config.activations_s)
     result = read_reply(ActivationsOut, {**reply, "tokenized": asked.token_ids is None})

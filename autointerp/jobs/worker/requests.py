@@ -21,9 +21,11 @@ from autointerp.core.characters import join_tokens
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError, first_problem
 from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
+from autointerp.core.unit_spec import MOST_READ
 from autointerp.jobs.worker.given_scores import ScoringRequest, score_given
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
+from autointerp.subjects import parse_units
 
 _LOG = logging.getLogger(__name__)
 _LOOK_S, _AWAY_S = 0.2, 5.0
@@ -119,7 +121,12 @@ class RequestHandler:
     def _activations(self, asked: _Activations) -> dict[str, Any]:
         subject = self._models.subject(asked.model, asked.dtype)
         text = asked.text if asked.token_ids is None else asked.token_ids
-        result = live_activations(subject, [text or ""], units=asked.units)[0]
+        units = parse_units(asked.units, subject)
+        n = sum(len(group.indices) for group in units)
+        if n > MOST_READ:
+            # Those of a whole layer, or of a file, are counted here alone.
+            raise InputError(f"{n:,} units were asked for, at most {MOST_READ} are read at a time")
+        result = live_activations(subject, [text or ""], units=units)[0]
         return {
             "model": subject.name,
             "text": result.text,

@@ -406,6 +406,19 @@ def test_questions_are_answered_and_wrong_ones_say_why(room: WorkerInProcess) ->
     assert "there is no layer 9" in replies[0]
 
 
+def test_more_units_than_an_answer_may_hold_are_refused_where_they_are_counted(
+    room: WorkerInProcess,
+) -> None:
+    widths = {"hook_resid_pre": 16, "hook_resid_mid": 16, "hook_resid_post": 16}
+    widths |= {"hook_mlp_out": 16, "mlp.hook_pre": 24, "mlp.hook_post": 24}
+    hooks = [f"blocks.{i}.{hook}:0-{n - 1}" for i in range(3) for hook, n in widths.items()]
+    ask(room, "few", "activations", model="tiny", units=",".join(hooks[:12]), text="the river")
+    ask(room, "many", "activations", model="tiny", units=",".join(hooks), text="the river")
+    room.worker.reply_to_waiting("activations")
+    assert '"tokens"' in str(reply_to(room, "few"))
+    assert "336 units were asked for, at most 256" in str(reply_to(room, "many"))
+
+
 def test_questions_are_answered_between_two_steps_of_work(
     room: WorkerInProcess, texts: Path
 ) -> None:
