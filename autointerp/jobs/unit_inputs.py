@@ -61,6 +61,7 @@ _MIN_ACTIVE_WINDOWS = 2
 # negative that is wanted.
 _READ_PER_NEGATIVE = 4
 _SILENT = 0.1
+_MOST_TEXTS = 16_384
 
 
 class Target(NamedTuple):
@@ -134,6 +135,7 @@ class RecordsReader:
         self._store, self._progress = store, progress
         self._index: TokenIndex | None = None
         self._recorded: RecordedWindows | None = None
+        self._texts: WindowTexts = {}
 
     def record(self, targets: Sequence[Target], *, folder: Path | None = None) -> None:
         """Reads the windows of all these in one pass, for `read` of any of them afterwards.
@@ -222,7 +224,9 @@ class RecordsReader:
 
     def _read_sets(self, plans: Sequence[UnitPlan]) -> Iterator[tuple[UnitPlan, UnitSets]]:
         """The sets of each plan, with what the units read where an explainer compares it."""
-        texts: WindowTexts = {}
+        texts = self._texts
+        if len(texts) > _MOST_TEXTS:
+            texts.clear()
         if not reads_inputs(self._spec):
             windows = {Target(p.unit, p.side): p.windows for p in plans}
             is_there = all(self._has_recorded(*asked) for asked in windows.items())

@@ -12,6 +12,7 @@ from typing import Annotated, NamedTuple
 from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
 from autointerp.core.files import REMAKE
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
     ActivationRecord,
@@ -210,12 +211,17 @@ def _line(record: ActivationRecord) -> tuple[StoredWindow, tuple[float, ...]]:
     n_tokens, n_activations = len(record.token_ids), len(record.activations)
     if not n_tokens == len(record.tokens) == n_activations:
         raise AutointerpError(f"a record has {n_tokens} tokens and {n_activations} activations")
-    text = "".join(record.tokens)
-    is_clean = text == without_surrogates(text)
-    tokens = record.tokens if is_clean else tuple(map(without_surrogates, record.tokens))
+    tokens = _clean(record.tokens)
     document, source = map(without_surrogates, (record.document, record.source))
     window = StoredWindow(record.window, document, record.offset, record.token_ids, tokens, source)
     return window, record.activations
+
+
+# Units of a chunk share the text of their windows.
+@cached_by_identity(1024)
+def _clean(tokens: tuple[str, ...]) -> tuple[str, ...]:
+    text = "".join(tokens)
+    return tokens if text == without_surrogates(text) else tuple(map(without_surrogates, tokens))
 
 
 def _activations(windows: Sequence[StoredWindow], numbers: Unpacker) -> Iterator[tuple[float, ...]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -103,7 +104,11 @@ class UnitReader:
 
     def column(self, unit: UnitId) -> int:
         """Row of the unit in its hook point's arrays."""
-        return self._summary.indices(unit.hook).index(unit.index)
+        indices = self._summary.indices(unit.hook)
+        row = bisect_left(indices, unit.index)  # a collection's units ascend
+        if indices[row : row + 1] != (unit.index,):
+            raise ValueError(f"{unit} is not among the units of this summary")
+        return row
 
     def side(self, unit: UnitId, *, two_sided: bool) -> Side:
         """The side to label, by its peak on explain text."""
