@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import Phase, settings
+from packaged_model import Conversion, converted_once
 
 # Read by huggingface_hub when it is imported.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -25,6 +26,18 @@ def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.upper().startswith("AUTOINTERP_") or name == "OPENAI_API_KEY":
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def conversion(tmp_path_factory: pytest.TempPathFactory) -> Conversion:
+    """The packaged model in a cache folder that no test writes to."""
+    return converted_once(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def smollm2_cache(conversion: Conversion, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder of this file's tests, with the packaged model in it."""
+    return conversion.linked(tmp_path_factory.mktemp("cache") / "cache")
 
 
 @pytest.fixture(scope="session")

@@ -68,7 +68,8 @@ _SIGNS = re.compile(
 )
 _ANSWERS = r"(?:final|answer|response|output|result|verdict|conclusion)[ \w]*"
 _FRONT = re.compile(
-    r"\s*(?:<!--.*?-->(?=[ \t]*(?:\n|\Z))"
+    # Not a blank is given back: what is blanked already would be tried at each of them.
+    r"\s*+(?:<!--.*?-->(?=[ \t]*(?:\n|\Z))"
     rf"|\\begin\{{({_THINKS})\}}.*?\\end\{{\1\}}"
     rf"|(`{{3,}}|~{{3,}}|:{{3,}}){_THINKS}[^\n]*\n.*?\n\2[ \t]*(?=\n\s*\S)"
     rf"|[(\[<*_]{{1,2}}{_THINKS}:[^\n]*?[)\]}}>*_]{{1,2}}[ \t]*(?=\n\s*\S)"

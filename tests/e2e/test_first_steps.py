@@ -16,8 +16,9 @@ NOTEBOOK = Path(autointerp.__file__).parents[1] / "examples" / "first_steps.ipyn
 
 
 @pytest.fixture(scope="module")
-def outputs(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    return output_texts(executed(NOTEBOOK, folder=tmp_path_factory.mktemp("notebook")))
+def outputs(smollm2_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("notebook")
+    return output_texts(executed(NOTEBOOK, folder=folder, cache=smollm2_cache))
 
 
 def rough(outputs: list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,14 +11,10 @@ from autointerp.sanity.known_units import ReadOptions, read_units
 from autointerp.sanity.metric_checks import HEADLINE, LEAST_SHARE, MetricCheck, check_metrics
 from autointerp.subjects import load_subject, parse_units
 
-# Read before settings from outside are taken away: converting the model again takes a minute.
-_CACHE = os.environ.get("AUTOINTERP_CACHE_DIR")
-
 
 @pytest.fixture(scope="module")
-def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, MetricCheck]:
-    cache = Path(_CACHE) if _CACHE else tmp_path_factory.mktemp("cache")
-    subject = load_subject("smollm2-135m", cache_dir=cache)
+def checks(smollm2_cache: Path) -> dict[str, MetricCheck]:
+    subject = load_subject("smollm2-135m", cache_dir=smollm2_cache)
     corpus = load_corpus("wiki", subject, n_tokens=24_576, n_ctx=64, seed=0)
     units = parse_units("random:100@0,3,7,11,14", subject)
     read = read_units(subject, corpus, units, ReadOptions(n_heldout=40, explain=False))

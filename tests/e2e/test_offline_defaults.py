@@ -12,9 +12,12 @@ from autointerp.cli import run
 
 
 def test_the_defaults_label_neurons_of_a_real_model_with_a_real_llm(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    smollm2_cache: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(smollm2_cache))
     out = tmp_path / "run"
     size = ["--tokens", "4096", "--n-ctx", "32", "--heldout", "6"]
     command = ["label", "smollm2-135m", "--units", "2:0-1", *size, "--json", "--out", str(out)]

@@ -21,7 +21,6 @@ from autointerp.llm import (
     prompt_tokens,
 )
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec, scorers_named
-from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 from autointerp.subjects.tokenizer import HfTokenizer
 
@@ -33,8 +32,8 @@ _SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> HfTokenizer:
-    return gguf_tokenizer(SMOLLM2_GGUF.locate(), Settings().cache_dir)
+def tokenizer(smollm2_cache: Path) -> HfTokenizer:
+    return gguf_tokenizer(SMOLLM2_GGUF.locate(), smollm2_cache)
 
 
 def as_sent(request: ChatRequest) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -121,7 +122,7 @@ class FakeEndpoint:
         self.n_connections, self.disconnected = 0, threading.Condition()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.endpoint = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread = threading.Thread(target=self._server.serve_until_stopped)
 
     @property
     def base_url(self) -> str:
@@ -139,9 +140,10 @@ class FakeEndpoint:
         traceback: TracebackType | None,
     ) -> None:
         self.stopping.set()
-        self._server.shutdown()
-        self._server.server_close()
+        # Whoever waits for a connection gets one, and looks whether it was the last.
+        socket.create_connection(self._server.server_address[:2]).close()
         self._thread.join()
+        self._server.server_close()
 
     def until_quiet(self) -> None:
         """Returns when all is answered that was sent before, by clients that were killed too."""
@@ -185,6 +187,15 @@ class FakeEndpoint:
 class _Server(ThreadingHTTPServer):
     daemon_threads = False
     endpoint: FakeEndpoint
+
+    def serve_until_stopped(self) -> None:
+        """Waits for connections rather than looking for them: thousands of tests end one."""
+        while True:
+            accepted, client_address = self.get_request()
+            if self.endpoint.stopping.is_set():
+                accepted.close()
+                return
+            self.process_request(accepted, client_address)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         with self.endpoint.disconnected:

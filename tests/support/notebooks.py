@@ -10,8 +10,13 @@ import nbformat
 from nbclient import NotebookClient
 
 
-def executed(path: Path, *, folder: Path) -> Any:
-    """The notebook with the outputs that it has now; its kernel's own files lie in the folder.
+def executed(path: Path, *, folder: Path, cache: Path) -> Any:
+    """The notebook with the outputs that it has now.
+
+    Args:
+        path: of the notebook.
+        folder: for its kernel's own files.
+        cache: what the library keeps converted models in.
 
     Raises:
         CellExecutionError: a cell raised.
@@ -19,7 +24,8 @@ def executed(path: Path, *, folder: Path) -> Any:
     # Connections and configuration of kernels belong to nobody's home here.
     os.environ |= {name: str(folder) for name in ("JUPYTER_RUNTIME_DIR", "IPYTHONDIR")}
     notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}}).execute()
+    client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(folder)}})
+    client.execute(env={**os.environ, "AUTOINTERP_CACHE_DIR": str(cache)})
     return notebook
 
 

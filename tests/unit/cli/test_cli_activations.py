@@ -116,7 +116,10 @@ def test_a_subject_other_than_the_dictionarys_is_refused(cli: Cli, a_dictionary:
     assert "has labels of tiny and not of smollm2-135m" in " ".join(ended.err.split())
 
 
-def test_activations_of_a_real_model_as_json(cli: Cli) -> None:
+def test_activations_of_a_real_model_as_json(
+    cli: Cli, smollm2_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AUTOINTERP_CACHE_DIR", str(smollm2_cache))
     asked = ("5:131", "5/7", "--token-ids", "504,2387")
     found = json.loads(cli("activations", *asked, "--json").out)
     assert (found["token_ids"], found["tokenized"], found["labels"]) == ([504, 2387], False, [])

@@ -27,7 +27,6 @@ from autointerp.llm import (
     Message,
     start_embedded,
 )
-from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 
 HELLO = ChatRequest((Message("user", "Say hello."),), 8)
@@ -51,8 +50,10 @@ def run_script(script: str) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, timeout=600, check=False)
 
 
-def test_the_tokenizer_in_the_file_counts_as_the_server_does(server: EmbeddedServer) -> None:
-    tokenizer = gguf_tokenizer(SMOLLM2_GGUF.locate(), Settings().cache_dir)
+def test_the_tokenizer_in_the_file_counts_as_the_server_does(
+    server: EmbeddedServer, smollm2_cache: Path
+) -> None:
+    tokenizer = gguf_tokenizer(SMOLLM2_GGUF.locate(), smollm2_cache)
     texts = [
         "rivers, 10,000",
         "\x00\x1b[31m\x9b",

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from graded_llm import GradedLLM, Rule
@@ -85,6 +86,12 @@ def scored(
     return judge(SCORERS[name](model), RIGHT, WINDOWS)
 
 
+@cache
+def plainly_scored(name: str, *, logprobs: bool = False) -> ScorerResult:
+    """With each answer by itself, which every row of a scorer is compared with."""
+    return scored(name, lambda reply: reply, logprobs=logprobs)
+
+
 def decoy(text: str) -> str:
     """Another answer of the same shape."""
     try:
@@ -127,7 +134,7 @@ def _pieces(text: str) -> list[str]:
 @pytest.mark.parametrize("dress", DRESSES, ids=lambda dress: dress.name)
 @pytest.mark.parametrize("name", SCORERS)
 def test_every_scorer_reads_the_answer_behind_thoughts(name: str, dress: Dress) -> None:
-    assert scored(name, in_dress(dress)) == scored(name, lambda reply: reply)
+    assert scored(name, in_dress(dress)) == plainly_scored(name)
 
 
 @pytest.mark.parametrize("form", JSON_FORMS)
@@ -140,13 +147,13 @@ def test_every_scorer_reads_json_in_every_common_form(name: str, form: str) -> N
             return reply
         return replace(reply, text=JSON_FORMS[form](value))
 
-    assert scored(name, written) == scored(name, lambda reply: reply)
+    assert scored(name, written) == plainly_scored(name)
 
 
 @pytest.mark.parametrize("dress", DRESSES, ids=lambda dress: dress.name)
 @pytest.mark.parametrize("name", ["simulation", "simulation_all_at_once", "detection", "fuzzing"])
 def test_log_probabilities_are_those_of_the_answer(name: str, dress: Dress) -> None:
-    plain = scored(name, lambda reply: reply, logprobs=True)
+    plain = plainly_scored(name, logprobs=True)
     assert scored(name, in_dress(dress), logprobs=True) == plain
     assert any(t.probability is not None or t.predicted for t in plain.trials)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hostile import POOL, hostile_inputs, hostile_windows, said
@@ -29,7 +30,6 @@ from autointerp.llm import (
 from autointerp.llm.answers import NoAnswerError
 from autointerp.scorers import SCORERS, ScorerDependencies, ScorerSpec
 from autointerp.scorers.fuzzing import choose_marks, mark_tokens
-from autointerp.settings import Settings
 from autointerp.subjects import gguf_tokenizer
 from autointerp.subjects.tokenizer import HfTokenizer
 
@@ -50,8 +50,8 @@ class Listening(ScriptedModel):
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> HfTokenizer:
-    return gguf_tokenizer(SMOLLM2_GGUF.locate(), Settings().cache_dir)
+def tokenizer(smollm2_cache: Path) -> HfTokenizer:
+    return gguf_tokenizer(SMOLLM2_GGUF.locate(), smollm2_cache)
 
 
 @pytest.fixture(scope="module")
