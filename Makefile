@@ -32,9 +32,11 @@ demo: $(DEMO)
 	@$(BIN)/autointerp demo
 	@$(BIN)/python benchmarks/_demo_table.py runs/demo
 
-# Files of tests share what they set up, so each goes to one of the two processes as a whole.
+# Files of tests share what they set up, so each goes to one of the two processes as a whole, in the
+# order of tests/conftest.py. Programs that they start read what the first of them has compiled.
 test: check $(CHROMIUM)
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	env -u PYTHONDONTWRITEBYTECODE HF_HUB_OFFLINE=1 \
+	  $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(DEV)
 	$(BIN)/ruff format --check .

