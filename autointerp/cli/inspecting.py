@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +22,8 @@ from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from autointerp.settings import Settings
     from autointerp.wiring.inspections import Kind
 
@@ -34,7 +38,9 @@ _Subject = Annotated[
     str | None,
     typer.Option(help="Subject model that an SAE should fit, or whose tokenizer counts tokens."),
 ]
-_Corpus = Annotated[str, typer.Option(help="Text on which an SAE's latents are tried.")]
+_Corpus = Annotated[
+    str | None, typer.Option(help="Text on which an SAE's latents are tried (default: wiki).")
+]
 _Tokens = Annotated[
     int | None,
     typer.Option(
@@ -49,7 +55,11 @@ _Load = Annotated[
     bool, typer.Option("--load", help="Read a subject's weights, and list what it really has.")
 ]
 _TRIED = 4_096
-_UNUSED = {"corpus": ("--tokens", "--load"), "sae": ("--load",), "subject": ("--subject",)}
+_UNUSED = {
+    "corpus": ("--tokens", "--load", "--corpus"),
+    "sae": ("--load",),
+    "subject": ("--subject", "--corpus"),
+}
 _CALLED = {"corpus": "a corpus", "sae": "an SAE", "subject": "a subject model"}
 
 
@@ -62,7 +72,7 @@ def register(app: typer.Typer) -> None:
         *,
         what: _What,
         subject: _Subject = None,
-        corpus: _Corpus = "wiki",
+        corpus: _Corpus = None,
         tokens: _Tokens = None,
         n_ctx: _NCtx = _USUAL.n_ctx,
         load: _Load = False,
@@ -74,9 +84,10 @@ def register(app: typer.Typer) -> None:
         from autointerp.wiring.inspections import kind_of  # noqa: PLC0415
 
         settings = read_settings()
-        text = CorpusConfig(corpus=corpus, n_ctx=n_ctx, seed=seed or 0)
+        text = CorpusConfig(corpus=corpus or _USUAL.corpus, n_ctx=n_ctx, seed=seed or 0)
         kind = kind_of(what) or "subject"
-        _refuse_unused(kind, {"--tokens": tokens, "--load": load, "--subject": subject})
+        given = {"--tokens": tokens, "--load": load, "--subject": subject, "--corpus": corpus}
+        _refuse_unused(what, kind, given)
         if kind == "corpus":
             ok = _corpus(what, subject, settings, text, as_json=as_json)
         elif kind == "sae":
@@ -89,10 +100,13 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(ExitCode.SOME_FAILED)
 
 
-def _refuse_unused(kind: Kind, given: dict[str, object]) -> None:
+def _refuse_unused(what: str, kind: Kind, given: dict[str, object]) -> None:
     for option in _UNUSED[kind]:
         if given[option]:
-            raise InputError(f"{option} says nothing about {_CALLED[kind]}; leave it out")
+            advice = "leave it out"
+            if (option, kind) == ("--corpus", "subject"):
+                advice = f"autointerp inspect {given[option]} --subject {what} looks at the text"
+            raise InputError(f"{option} says nothing about {_CALLED[kind]}; {advice}")
 
 
 def _corpus(
@@ -111,13 +125,15 @@ def _corpus(
         from autointerp.wiring.subject_look import tokenizer_of  # noqa: PLC0415
 
         tokenizer = tokenizer_of(subject, settings)
+    say(f"reading {what}")
     started = time.monotonic()
     looks = look_at_corpus(text.model_copy(update={"corpus": what}), tokenizer)
-    if as_json:
-        print_json({**corpus_json(looks, text, subject), "seconds": _since(started)})
-    else:
-        print_corpus(looks, text, subject, result_console())
-        say(f"looked at in {_since(started)} s")
+    _show(
+        partial(corpus_json, looks, text, subject),
+        partial(print_corpus, looks, text, subject),
+        started=started,
+        as_json=as_json,
+    )
     return True
 
 
@@ -132,11 +148,7 @@ def _sae(
 
     started = time.monotonic()
     look = look_at_sae(sae_item(what), subject, settings, text)
-    if as_json:
-        print_json({**sae_json(look), "seconds": _since(started)})
-    else:
-        print_sae(look, result_console())
-        say(f"looked at in {_since(started)} s")
+    _show(partial(sae_json, look), partial(print_sae, look), started=started, as_json=as_json)
     return look.fit is None or look.fit.refused is None
 
 
@@ -156,14 +168,26 @@ def _subject(
     if not is_here(what):
         raise none_of_the_three(what, "nothing of that name is on this machine")
     look = look_at_subject(what, settings, text, load=load)
-    if as_json:
-        print_json({**subject_json(look, text), "seconds": _since(started)})
-    else:
-        print_subject(look, text, result_console())
-        say(f"looked at in {_since(started)} s")
+    _show(
+        partial(subject_json, look, text),
+        partial(print_subject, look, text),
+        started=started,
+        as_json=as_json,
+    )
     return True
 
 
-def _since(started: float) -> float:
-    """Seconds of the look itself; libraries are loaded before."""
-    return round(time.monotonic() - started, 2)
+def _show(
+    values: Callable[[], Mapping[str, object]],
+    draw: Callable[[Console], None],
+    *,
+    started: float,
+    as_json: bool,
+) -> None:
+    """Prints a look with the seconds that it took; libraries were loaded before."""
+    seconds = round(time.monotonic() - started, 2)
+    if as_json:
+        print_json({**values(), "seconds": seconds})
+    else:
+        draw(result_console())
+        say(f"looked at in {seconds} s")

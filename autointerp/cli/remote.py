@@ -116,6 +116,8 @@ def submit(  # noqa: PLR0913 - one parameter an option
     body = _body(options) | {"budget": limits | ({"order": order} if order else {})}
     with connected(server) as client:
         job = client.submit(**body, idempotency_key=key)
+        if job.raw.get("unseen_text"):
+            say(job.raw["unseen_text"])
         if wait:
             say(f"submitted {job.id}")
             job = _follow(client, job.id)

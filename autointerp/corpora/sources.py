@@ -18,7 +18,7 @@ from autointerp.core.text import Document
 from autointerp.corpora.file_source import FileSource, check_named
 from autointerp.corpora.named_paths import is_path
 
-_PARTIAL = "partial:"
+PARTIAL = "partial:"
 _KNOWN = (
     "wiki, python, a .txt, .jsonl (.gz, .bz2, .xz, .zst too), .parquet or .arrow file[:field] or a "
     "folder of them, a folder of save_to_disk[:split[:field]], hf:NAME[:split[:field]], or a "
@@ -74,7 +74,7 @@ class PartialSource:
 
     def __init__(self, source: TextSource) -> None:
         self._source = source
-        self.name = f"{_PARTIAL}{source.name}"
+        self.name = f"{PARTIAL}{source.name}"
         self.broken: str | None = None
         """Why the source ended before its end."""
         if isinstance(source, FileSource) and source.broken:
@@ -99,8 +99,8 @@ def open_source(name: str) -> TextSource:
     Raises:
         InputError: nothing of that name exists, or what it needs is not installed.
     """
-    if name.startswith(_PARTIAL) and not is_path(name):
-        inside = name.removeprefix(_PARTIAL)
+    if name.startswith(PARTIAL) and not is_path(name):
+        inside = name.removeprefix(PARTIAL)
         partial = FileSource(inside, partial=True) if is_path(inside) else open_source(inside)
         return PartialSource(partial)
     if name == "wiki":
@@ -120,7 +120,7 @@ def check_corpus(spec: str) -> None:
         InputError: as `parse_spec`, or a source, a split or a column that does not exist.
     """
     for share in parse_spec(spec):
-        inside = share.name.removeprefix(_PARTIAL)
+        inside = share.name.removeprefix(PARTIAL)
         if inside not in {"wiki", "python"} and not inside.startswith("hf:"):
             name = share.name if is_path(share.name) else inside
             _refuse_unknown(name)

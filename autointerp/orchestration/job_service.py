@@ -19,6 +19,7 @@ from autointerp.orchestration.schedule import (
     LLM_ANSWERED,
     LLM_FAILED,
     STOPPED,
+    UNSEEN_TEXT,
     Send,
     schedule_job,
 )
@@ -71,6 +72,9 @@ class JobService:
             created=time.time(),
         )
         job = self._backend.jobs.submit(job, key=key, body=body)
+        unseen = self.policy.unseen_text(spec)
+        if unseen:
+            self._backend.jobs.put_note(job.id, UNSEEN_TEXT, unseen)
         schedule_job(self._backend, self._send, job.id)
         return self._shown(job.id)
 

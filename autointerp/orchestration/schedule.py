@@ -26,6 +26,8 @@ LLM_ANSWERED, LLM_FAILED = "llm answered", "llm failed"
 """Names of the notes that an LLM gave an answer, and of why its first one could not be had."""
 ASKED_WITHOUT = "asked without"
 """Name of the note of what the LLM was found not to take: words, as a JSON list."""
+UNSEEN_TEXT = "unseen text"
+"""The note of a job with a sentence about text that nobody looked at when it was submitted."""
 LLM_AWAITED = "llm awaited"
 """Name of the note of why questions to the LLM were waited for, at last."""
 _RESENT_S = 60.0

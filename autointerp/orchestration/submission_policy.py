@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ from autointerp.core.config import Budget, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.one_line import shortened
 from autointerp.core.unit_spec import parse_unit_spec
+from autointerp.corpora.file_source import check_named
 from autointerp.corpora.named_paths import named_path
-from autointerp.corpora.sources import parse_spec
+from autointerp.corpora.sources import PARTIAL, parse_spec
 from autointerp.pipeline import check_explicit, check_job, check_top_windows
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -32,7 +34,9 @@ class SubmissionPolicy:
     """Jobs that have not ended, of all callers."""
 
     def check(self, spec: JobSpec, budget: Budget) -> None:
-        """Refuses what is not allowed.
+        """Refuses what is not allowed, and text that cannot be what the job needs.
+
+        Files that are not here are left to `unseen_text`: workers may have them.
 
         Raises:
             InputError: naming what is.
@@ -60,14 +64,30 @@ class SubmissionPolicy:
         for path in parse_unit_spec(spec.units).paths:
             self._check_file(path, "units")
 
+    def unseen_text(self, spec: JobSpec) -> str | None:
+        """A sentence about files of the corpus that cannot be looked at here; None without any."""
+        names = [share.name for share in parse_spec(spec.corpus.corpus)]
+        unseen = [
+            shortened(n, most=300) for n in names if n not in self.corpora and not _is_readable(n)
+        ]
+        if not unseen:
+            return None
+        return (
+            f"{', '.join(unseen)} cannot be read where the job was submitted: whether it is there "
+            "and has the field is told when a worker collects"
+        )
+
     def _check_corpus(self, name: str) -> None:
         if name in self.corpora:
             return
         if name.startswith("hf:"):
             msg = f"unknown corpus {shortened(name)}; this server has {', '.join(self.corpora)}"
             raise InputError(msg)
-        named = named_path(name) if name.isprintable() else None
-        self._check_file(name if named is None else str(named.path), "corpus")
+        inside = name.removeprefix(PARTIAL)
+        named = named_path(inside) if inside.isprintable() else None
+        self._check_file(inside if named is None else str(named.path), "corpus")
+        if _is_readable(name):
+            check_named(inside, partial=inside != name)
 
     def _check_file(self, name: str, kind: str) -> None:
         if not self._is_inside(name):
@@ -91,6 +111,12 @@ class SubmissionPolicy:
             return False
         whole = path.resolve()
         return any(whole.is_relative_to(folder.resolve()) for folder in self.folders)
+
+
+def _is_readable(name: str) -> bool:
+    """Whether the file or folder of a corpus can be read by this process."""
+    named = named_path(name.removeprefix(PARTIAL))
+    return named is not None and os.access(named.path, os.R_OK)
 
 
 def _check_names(kind: str, names: Iterable[str]) -> None:

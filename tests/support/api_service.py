@@ -133,6 +133,7 @@ def make_service(
     backend: JobBackend | None = None,
     artifacts: str | None = None,
     fill: bool = True,
+    folders: tuple[Path, ...] = (),
     **config: Any,
 ) -> Service:
     """The API with three labels of the model ``tiny``, or with those that the stores have.
@@ -151,7 +152,7 @@ def make_service(
         Artifacts(artifacts or str(folder / "artifacts")),
         send=_into(sent),
         send_request=worker.ask,
-        policy=SubmissionPolicy(models=("tiny", "smollm2-135m"), llms=("none", "embedded")),
+        policy=SubmissionPolicy(("tiny", "smollm2-135m"), ("none", "embedded"), folders=folders),
     )
     settings = {"refresh_s": 0.0, "folder": folder / "downloads", **config}
     services = Services(

@@ -26,7 +26,7 @@ from autointerp.api.schemas.job_schemas import (
 )
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.job_state import Job, JobState
-from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED
+from autointerp.orchestration.schedule import ASKED_WITHOUT, LLM_AWAITED, UNSEEN_TEXT
 from autointerp.store.jobs import JobStore
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
@@ -193,7 +193,8 @@ def job_of(jobs: JobStore, job_id: str) -> Job:
 
 def shown_job(jobs: JobStore, job: Job) -> JobOut:
     """The job as it travels."""
-    return JobOut.of(job, jobs.note(job.id, ASKED_WITHOUT), jobs.note(job.id, LLM_AWAITED))
+    notes = (jobs.note(job.id, name) for name in (ASKED_WITHOUT, LLM_AWAITED, UNSEEN_TEXT))
+    return JobOut.of(job, *notes)
 
 
 def _unknown() -> Problem:

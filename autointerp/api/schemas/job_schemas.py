@@ -160,13 +160,26 @@ class JobOut(JobProgress):
     asked_without: list[str] = Field(description="What the LLM was found not to take.")
     llm_awaited: str | None = Field(description="Why the LLM was waited for, the last time.")
 
+    unseen_text: str | None = Field(
+        description="Which text could not be looked at when the job was submitted, and when it is."
+    )
+
     @classmethod
     def of(
-        cls, job: Job, asked_without: str | None = None, llm_awaited: str | None = None
+        cls,
+        job: Job,
+        asked_without: str | None = None,
+        llm_awaited: str | None = None,
+        unseen_text: str | None = None,
     ) -> JobOut:
-        """The job as it travels, with the workers' notes about the LLM."""
-        words = json.loads(asked_without or "[]")
-        return cls(spec=job.spec, asked_without=words, llm_awaited=llm_awaited, **_progress(job))
+        """The job as it travels, with what was noted about it."""
+        return cls(
+            spec=job.spec,
+            asked_without=json.loads(asked_without or "[]"),
+            llm_awaited=llm_awaited,
+            unseen_text=unseen_text,
+            **_progress(job),
+        )
 
 
 class JobListed(JobProgress):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from api_service import HEADERS, JOB, Service, make_service
@@ -36,6 +37,20 @@ def test_a_submitted_job_is_queued_and_its_plan_is_sent(
     assert (job["state"], job["owner"], job["spec"]["units"]) == ("queued", "local", "5:0-9")
     assert [str(item) for item in service.sent] == [f"{job['id']}/plan/0"]
     assert client.get(answer.headers["location"]).json() == job
+
+
+def test_text_is_looked_at_when_a_job_is_submitted_or_said_when_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "x", "number": 3}')
+    service = make_service(tmp_path, folders=(tmp_path,))
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        refused = client.post("/v1/jobs", json={**JOB, "corpus": f"{tmp_path}/a.jsonl:number"})
+        seen = client.post("/v1/jobs", json={**JOB, "corpus": f"{tmp_path}/a.jsonl:body"}).json()
+        later = submit(client, corpus=f"{tmp_path}/later.jsonl:body")
+        told = client.get(f"/v1/jobs/{later}").json()["unseen_text"]
+    assert code(refused) == (422, "input_refused")
+    assert "found int instead of a string in the field number" in refused.json()["detail"]
+    assert seen["unseen_text"] is None
+    assert "later.jsonl:body' cannot be read where the job was submitted" in told
 
 
 def test_a_job_tells_what_the_workers_noted_of_the_llm(

@@ -207,8 +207,13 @@ def test_an_option_that_would_be_passed_over_is_refused(
 ) -> None:
     sae = write_sae(tmp_path / "x", "topk")
     for named, *option in (
-        (texts, "--tokens", "300"), (texts, "--load"), (sae, "--load"), (subject, "--subject", "x")
+        (texts, "--tokens", "300"), (texts, "--load"), (sae, "--load"), (subject, "--subject", "x"),
+        (subject, "--corpus", "wiki"), (texts, "--corpus", "wiki")
     ):  # fmt: skip
         ended = cli("inspect", str(named), *option)
         assert (ended.code, ended.out) == (2, "")
         assert f"{option[0]} says nothing about a" in ended.err
+    assert (
+        f"inspect wiki --subject {subject} looks at"
+        in cli("inspect", str(subject), "--corpus", "wiki").err
+    )

@@ -87,11 +87,49 @@ def test_a_field_behind_a_path_hides_neither_a_link_nor_a_folder(tmp_path: Path)
     (inside / "a.jsonl").write_text('{"body": "x"}')
     (inside / "link.jsonl").symlink_to("/etc/hostname")
     rules = SubmissionPolicy(folders=(inside,))
-    for name in (f"{inside}/a.jsonl:body", f"{inside}:train:body", f"{inside}/later.jsonl:body"):
+    for name in (f"{inside}/a.jsonl:body", f"{inside}/b:train:body", f"{inside}/later.jsonl:body"):
         rules.check(spec(corpus=CorpusConfig(corpus=name)), Budget())
     for name in (f"{inside}/link.jsonl:body", f"{tmp_path}:texts", f"{tmp_path}/other:body"):
         with pytest.raises(InputError, match="this server may not read the corpus"):
             rules.check(spec(corpus=CorpusConfig(corpus=name)), Budget())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.jsonl:number", "found int instead of a string in the field number"),
+        ("a.jsonl:none", "has no text: found the fields body, number"),
+        ("a.jsonl", "has no text: found the fields body, number"),
+        ("wiki=0.5,a.jsonl:number=0.5", "number"),
+        (".:train", "has no text: found the fields"),
+        ("empty", "has no file ending in"),
+        ("partial:empty", "has no file ending in"),
+    ],
+)
+def test_text_that_lies_here_is_looked_at_before_the_job_is_taken(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "a.jsonl").write_text('{"body": "x", "number": 3}')
+    named = name.replace("a.jsonl", f"{tmp_path}/a.jsonl").replace("empty", f"{tmp_path}/empty")
+    named = named.replace(".:", f"{tmp_path}:")
+    with pytest.raises(InputError, match=message):
+        SubmissionPolicy(folders=(tmp_path,)).check(
+            spec(corpus=CorpusConfig(corpus=named)), Budget()
+        )
+
+
+def test_text_that_only_workers_may_have_is_named_with_when_it_is_checked(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "x"}')
+    rules = SubmissionPolicy(folders=(tmp_path,))
+    asked = spec(corpus=CorpusConfig(corpus=f"wiki=0.5,{tmp_path}/later.jsonl:n=0.5"))
+    rules.check(asked, Budget())
+    told = rules.unseen_text(asked)
+    assert told is not None
+    assert told.startswith(f"'{tmp_path}/later.jsonl:n' cannot be read where the job was submitted")
+    here = spec(corpus=CorpusConfig(corpus=f"wiki=0.5,partial:{tmp_path}/a.jsonl:body=0.5"))
+    rules.check(here, Budget())
+    assert rules.unseen_text(here) is None
 
 
 def test_batches_and_price_tables_are_for_the_command_line() -> None:
