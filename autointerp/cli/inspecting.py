@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -100,7 +100,7 @@ def register(app: typer.Typer) -> None:
             raise typer.Exit(ExitCode.SOME_FAILED)
 
 
-def _refuse_unused(what: str, kind: Kind, given: dict[str, object]) -> None:
+def _refuse_unused(what: str, kind: Kind, given: Mapping[str, object]) -> None:
     for option in _UNUSED[kind]:
         if given[option]:
             advice = "leave it out"
@@ -178,7 +178,7 @@ def _subject(
 
 
 def _show(
-    values: Callable[[], Mapping[str, object]],
+    values: Callable[[], Mapping[str, Any]],
     draw: Callable[[Console], None],
     *,
     started: float,

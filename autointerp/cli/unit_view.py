@@ -104,6 +104,10 @@ def read_remote_unit(
         UpstreamError: the server cannot be reached.
     """
     name = UnitName.parse(text)
+    if name.layer is None:
+        raise InputError(
+            f"write the whole hook point of {shortened(text)} for a server: blocks.5..."
+        )
     model, hook = name.subject or _only_model(client), name.hook or str(name.layer)
     page = client.unit(model, hook, name.index, trials=True, corpus=corpus, explainer=explainer)
     for other in page.get("others", ()):

@@ -13,7 +13,8 @@ from autointerp.core.one_line import shortened
 _HOOK = re.compile(r"blocks\.([0-9]{1,6})\.[a-z0-9_.]+")
 _INDEX = re.compile(r"[0-9]{1,18}")
 _NAME = re.compile(
-    rf"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>{_HOOK.pattern})|(?P<layer>[0-9]{{1,6}}))[/:]"
+    rf"(?:(?:(?P<subject>[^/]+)/)?(?P<hook>{_HOOK.pattern})|(?P<layer>[0-9]{{1,6}})"
+    r"|(?P<ending>(?!blocks\.)[a-z0-9_.]*[a-z_][a-z0-9_.]*))[/:]"
     # No more digits than databases take.
     rf"(?P<index>{_INDEX.pattern})"
 )
@@ -105,16 +106,18 @@ class UnitName:
 
     index: int
     """0-based coordinate."""
-    layer: int
-    """The 0-based layer."""
+    layer: int | None = None
+    """The 0-based layer; None for any."""
     hook: str | None = None
-    """Its hook point; None for any of the layer."""
+    """Its hook point, or the last names of it where no layer is given; None for any of the layer."""
     subject: str | None = None
     """The subject model; None for whichever is read."""
 
     @classmethod
     def parse(cls, text: str) -> UnitName:
         """From ``5:131``, ``blocks.5.mlp.hook_post/131``, or that behind ``smollm2-135m/``.
+
+        ``sae_mine/0``, as tables write it, is of the hook points whose names end so.
 
         Raises:
             InputError: it is not of these forms.
@@ -124,13 +127,23 @@ class UnitName:
             raise InputError(
                 f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
             )
-        hook = match["hook"]
-        layer = int(match["layer"]) if hook is None else HookPoint(hook).layer
-        return cls(int(match["index"]), layer, hook, match["subject"])
+        layer = match["layer"] or (match[3] if match["hook"] else None)
+        return cls(
+            int(match["index"]),
+            None if layer is None else int(layer),
+            match["hook"] or match["ending"],
+            match["subject"],
+        )
 
-    def among(self, subject: str, hooks_of: Callable[[int], Iterable[str]]) -> tuple[UnitId, ...]:
-        """The units of a subject model that it may mean, given the hook points of a layer."""
+    def among(
+        self, subject: str, hooks_of: Callable[[int | None], Iterable[str]]
+    ) -> tuple[UnitId, ...]:
+        """The units of a subject model that it may mean, given the hook points of a layer or all."""
         if self.subject not in {None, subject}:
             return ()
-        hooks = hooks_of(self.layer) if self.hook is None else (self.hook,)
+        if self.hook is not None and self.layer is not None:
+            hooks: Iterable[str] = (self.hook,)
+        else:
+            ending = "" if self.hook is None else f".{self.hook}"
+            hooks = (hook for hook in hooks_of(self.layer) if hook.endswith(ending))
         return tuple(UnitId(subject, hook, self.index) for hook in hooks)

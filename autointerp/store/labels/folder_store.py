@@ -181,8 +181,8 @@ class FolderLabelStore(LabelStore):
         first = next(self.labels(pass_over), None)
         return None if first is None else first.unit.subject
 
-    def hooks(self, layer: int) -> list[str]:
-        """The hook points of a layer that have a label, sorted."""
+    def hooks(self, layer: int | None) -> list[str]:
+        """The hook points of a layer, or of all, that have a label, sorted."""
         return self._labels().hooks(layer)
 
     @override

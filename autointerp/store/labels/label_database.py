@@ -67,10 +67,11 @@ class LabelDatabase:
         """The keys of all labels, in reading order."""
         return self._all(f"SELECT {_KEY} FROM labels ORDER BY {_KEY}")
 
-    def hooks(self, layer: int) -> list[str]:
-        """The hook points of a layer that have a label."""
-        query = "SELECT DISTINCT hook FROM labels WHERE layer = ? ORDER BY hook"
-        return [hook for (hook,) in self._all(query, layer)]
+    def hooks(self, layer: int | None) -> list[str]:
+        """The hook points of a layer, or of all, that have a label."""
+        where = "" if layer is None else "WHERE layer = ?"
+        query = f"SELECT DISTINCT hook FROM labels {where} ORDER BY hook"  # noqa: S608 - of ours
+        return [hook for (hook,) in self._all(query, *([] if layer is None else [layer]))]
 
     def count(self) -> int:
         """How many labels there are."""

@@ -76,9 +76,9 @@ class OldFolder:
         numbered = [Change(n, key, None) for n, key in enumerate(self.all_keys(), 1)]
         return numbered[since : since + limit]
 
-    def hooks(self, layer: int) -> list[str]:
-        """The hook points of a layer that have a label, sorted."""
-        return sorted({hook for of, hook, _, _ in self.all_keys() if of == layer})
+    def hooks(self, layer: int | None) -> list[str]:
+        """The hook points of a layer, or of all, that have a label, sorted."""
+        return sorted({hook for of, hook, _, _ in self.all_keys() if layer in (None, of)})
 
     def where(self, key: Key) -> str:
         """The path of a label."""

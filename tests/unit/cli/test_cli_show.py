@@ -70,6 +70,19 @@ def test_words_that_are_no_unit_of_a_folder_are_told(
     assert sentence in ended.err
 
 
+def test_a_unit_is_found_as_tables_write_it(cli: Cli, a_run: Path) -> None:
+    for layer in (3, 5):
+        latent = make_unit(2, hook=f"blocks.{layer}.hook_resid_post.sae_mine")
+        FolderLabelStore(a_run).put_label(make_label(latent))
+    shown = cli("show", str(a_run), "sae_mine/2")
+    assert shown.code == 0
+    assert "blocks.3.hook_resid_post.sae_mine/2" in shown.out
+    assert "blocks.5.hook_resid_post.sae_mine/2" in shown.out
+    assert "has no label of mine/2" in cli("show", str(a_run), "mine/2").err
+    asked = cli("show", "sae_mine/2", "--server", "http://127.0.0.1:9")
+    assert "write the whole hook point of 'sae_mine/2'" in asked.err
+
+
 def test_a_folder_named_like_a_unit_is_the_folder_only_where_labels_are_in_it(
     cli: Cli, a_run: Path
 ) -> None:
