@@ -109,7 +109,7 @@ class UnitName:
     layer: int | None = None
     """The 0-based layer; None for any."""
     hook: str | None = None
-    """Its hook point, or the last names of it where no layer is given; None for any of the layer."""
+    """Its hook point, or the last names of it without a layer; None for any of the layer."""
     subject: str | None = None
     """The subject model; None for whichever is read."""
 
@@ -138,7 +138,7 @@ class UnitName:
     def among(
         self, subject: str, hooks_of: Callable[[int | None], Iterable[str]]
     ) -> tuple[UnitId, ...]:
-        """The units of a subject model that it may mean, given the hook points of a layer or all."""
+        """The units of a subject model that it may mean, by hook points of a layer or of all."""
         if self.subject not in {None, subject}:
             return ()
         if self.hook is not None and self.layer is not None:
