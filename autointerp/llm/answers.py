@@ -14,31 +14,35 @@ from dataclasses import replace
 from autointerp.llm.chat_model import ChatReply, TokenChoice
 from autointerp.llm.json_in_text import FoundObject, json_objects, strict_json
 from autointerp.llm.listed_values import as_list
-from autointerp.llm.named_values import SeveralValuesError, named_value, without_asides
-from autointerp.llm.plain_form import plain_form
+from autointerp.llm.named_values import named_value, without_asides
+from autointerp.llm.plain_form import plain_characters, plain_form
+from autointerp.llm.rival_answers import SeveralValuesError
 from autointerp.llm.short_answers import (
     are_names,
     ending,
-    is_denied,
     is_taken_back,
-    number_in_sentence,
-    parts,
     short_answer,
     word_in_sentence,
 )
+from autointerp.llm.short_numbers import number_of
 from autointerp.llm.thoughts import without_thoughts
+from autointerp.llm.ticked_options import ticked, true_option
 
 CUT_OFF = "the reply was cut off at its token limit"
 ONLY_REASONING = "the reply held only reasoning and no answer"
 
 _FENCE = re.compile(r"^[ \t]*```\w*[ \t]*$", re.MULTILINE)
-_NUMBER = r"(?<![\d.,-])(?<!\d[–—])-?\d+(?:[.,]\d+)*(?!\s?[-–]\d)"
-_WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
-_OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"
 
 
 class NoAnswerError(ValueError):
     """Nothing in the reply fits what was asked for; the message says why."""
+
+
+class DifferingAnswersError(NoAnswerError):
+    """Several answers are given, and nothing tells which of them is meant."""
+
+    def __init__(self, answer: str) -> None:
+        super().__init__(f"several answers that differ: {answer.strip()[:40]!r}")
 
 
 def answer_of(reply: ChatReply) -> str:
@@ -122,13 +126,17 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
     "is"; else a comma or full stop follows it behind a label.
 
     Raises:
+        DifferingAnswersError: there are several.
         NoAnswerError: there is none.
     """
-    text = _plain(reply)
-    word = rf"(?:{'|'.join(words)})\b"
-    match = _marked(text, word)
-    if match is None and not are_names(text, word):
-        match = word_in_sentence(text, word, cut_off=_is_cut_off(reply))
+    answer = answer_of(reply)
+    text, word = _plain(answer), rf"(?:{'|'.join(words)})\b"
+    try:
+        match = true_option(text, word) or _marked(answer, text, word)
+        if match is None and not are_names(text, word):
+            match = word_in_sentence(text, word, cut_off=_is_cut_off(reply))
+    except SeveralValuesError as error:
+        raise DifferingAnswersError(answer) from error
     if match is not None and is_taken_back(text, match, word):
         match = ending(text, word, cut_off=_is_cut_off(reply))
     if match is None:
@@ -149,49 +157,31 @@ def find_number(reply: ChatReply, allowed: range) -> int:
     """
     span = f"from {allowed[0]} to {allowed[-1]}"
     try:
-        text = _plain(reply)
-        plain, scale = _without_scales(text, allowed)
-        found = _marked(plain, _NUMBER)
+        answer = answer_of(reply)
+        text = _plain(answer)
+        found = number_of(answer, text, allowed, cut_off=_is_cut_off(reply))
+    except SeveralValuesError as error:
+        said = DifferingAnswersError(answer)
+        raise NoAnswerError(f"asked for one number {span}: {said}") from error
     except NoAnswerError as error:
         raise NoAnswerError(f"asked for one number {span}: {error}") from error
-    start, end = parts(plain)[-1]
-    different = set(re.findall(_NUMBER, plain[start:end]))
-    if found is None and len(different) > 1:
-        found = ending(plain, _NUMBER, cut_off=_is_cut_off(reply)) or number_in_sentence(
-            text, _NUMBER, scale=scale
-        )
-    given = {found[1]} if found else different
-    whole = {int(n[1]) for one in given if (n := re.fullmatch(_WHOLE, one, re.ASCII))}
-    is_said = found is not None or not any(is_denied(plain, one) for one in given)
-    if is_said and len(given) == len(whole) == 1 and whole <= {*allowed}:
-        return whole.pop()
-    shown = f"{text.strip()[:40]!r} ({reply.finish_reason})"
-    raise NoAnswerError(f"asked for one number {span}, found {shown}")
+    if found is None:
+        shown = f"{text.strip()[:40]!r} ({reply.finish_reason})"
+        raise NoAnswerError(f"asked for one number {span}, found {shown}")
+    return found
 
 
-def _plain(reply: ChatReply) -> str:
-    return without_asides(strict_json(plain_form(answer_of(reply))))
+def _plain(answer: str) -> str:
+    return without_asides(strict_json(plain_form(answer)))
 
 
-def _marked(text: str, pattern: str) -> re.Match[str] | None:
-    """What fits and stands under a name, or in a line with nothing else."""
-    try:
-        return named_value(text, pattern) or short_answer(text, pattern)
-    except SeveralValuesError as error:
-        raise NoAnswerError(f"several answers that differ: {text.strip()[:40]!r}") from error
-
-
-def _without_scales(text: str, allowed: range) -> tuple[str, str]:
-    """The text without the scale that it names or shares of a hundred, and the scale's pattern."""
-    low, high = allowed[0], allowed[-1]
-    scale = rf"(?<=\d)\s*{_OF}\s*{high}(?![\d.,]*\d)\)?"
-    if len(allowed) < 4:
-        # 1/2 may be one of two just as well.
-        scale = r"(?!)"
-    between = rf"(?<![\d.,-]){low}\s*(?:[-–—~～…]|\.\.\.?|[^\W\d]{{1,3}})\s*{high}(?![\d.,]*\d)"
-    share = r"(?<![\d.,-])\d+(?:[.,]\d+)?\s?[%％]"
-    named = re.compile(f"{scale}|{share}" + (f"|{between}" if len(allowed) > 3 else ""))
-    return named.sub(lambda match: " " * len(match[0]), text), scale
+def _marked(answer: str, text: str, pattern: str) -> re.Match[str] | None:
+    """What fits and is ticked, stands under a name, or in a line with nothing else."""
+    return (
+        ticked(plain_characters(answer), pattern)
+        or named_value(text, pattern)
+        or short_answer(text, pattern)
+    )
 
 
 def _is_cut_off(reply: ChatReply) -> bool:

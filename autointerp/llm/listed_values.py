@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection
 
 from autointerp.llm.json_in_text import json_objects, strict_json
 
@@ -20,18 +21,49 @@ _BULLET = re.compile(r"^[ \t]*[-*•][ \t]+(?P<value>[^\n]*?)[ \t]*$", re.MULTIL
 def as_list(value: object) -> list[object] | None:
     """The list that a value is or that it holds; None for any other value.
 
-    An object with numbers for names holds their values, one with a single list that; a text holds
-    the list that it writes.
+    An object with numbers in order for names holds their values, one with a single list that; a
+    text holds the list that it writes.
     """
     if isinstance(value, str):
         value = _written(value)
     if isinstance(value, dict):
-        names = [re.sub(r"\D", "", str(name)) for name in value]
-        if names and names == [str(i) for i in range(1, len(names) + 1)]:
+        numbers = [int(n[0]) for name in value if (n := _only_number(name))]
+        if len(numbers) == len(value) and _is_counted(numbers):
             return list(value.values())
         lists = [one for one in value.values() if isinstance(one, list)]
         value = lists[0] if len(lists) == 1 else None
     return value if isinstance(value, list) else None
+
+
+def _only_number(name: object) -> list[str] | None:
+    numbers = re.findall(r"\d{1,9}", str(name), re.ASCII)
+    return numbers if len(numbers) == 1 else None
+
+
+def _is_counted(numbers: list[int]) -> bool:
+    """Whether these count something, from 1 on or from 0 on."""
+    return (
+        bool(numbers)
+        and numbers[0] in (0, 1)
+        and numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    )
+
+
+def words_alone(text: str, n: int, words: Collection[str]) -> list[object] | None:
+    """The n of these words that nothing but their numbers stands beside, in a text or its end."""
+    if "{" in text or text.count("[") != text.count("]"):
+        # Half a list is none.
+        return None
+    for part in (text, text.strip().rpartition("\n\n")[2], text.rpartition(":")[2]):
+        said = re.findall(r"[^\W_]+", part.lower())
+        numbers = [one for one in said if one.isdecimal()]
+        given = [one for one in said if one in words]
+        is_counted = not numbers or (
+            said[::2] == numbers and _is_counted([int(one) for one in numbers])
+        )
+        if len(given) == n and len(given) + len(numbers) == len(said) and is_counted:
+            return None if re.search(r"[/?？]", part) else list(given)
+    return None
 
 
 def bare_list(text: str, n: int) -> list[object] | None:
@@ -40,10 +72,9 @@ def bare_list(text: str, n: int) -> list[object] | None:
     It is the last in brackets, the last object with the numbers from 1 on for names, else lines
     with these numbers in front, such as those of a table, else lines with bullets.
     """
-    for one in reversed(json_objects(text)):
-        values = as_list(one.value)
-        if values is not None and len(values) == n:
-            return values
+    values = _of_objects(text, n)
+    if values is not None:
+        return values
     arrays, rest = _arrays(strict_json(text))
     if "{" in rest:
         # Half an object holds no list.
@@ -59,6 +90,16 @@ def bare_list(text: str, n: int) -> list[object] | None:
         return [_item(line["value"]) for line in lines]
     bullets = list(_BULLET.finditer(text))
     return [_item(line["value"]) for line in bullets] if len(bullets) == n else None
+
+
+def _of_objects(text: str, n: int) -> list[object] | None:
+    """N objects, or the list of n that the last object that holds one does."""
+    objects = [one.value for one in json_objects(text)]
+    lists = [values for one in objects if (values := as_list(one)) is not None]
+    if len(objects) == n > 1 and not lists:
+        return list(objects)
+    fitting = [values for values in lists if len(values) == n]
+    return fitting[-1] if fitting else None
 
 
 def _arrays(text: str) -> tuple[list[list[object]], str]:

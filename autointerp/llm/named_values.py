@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autointerp.llm.json_in_text import json_objects
+from autointerp.llm.rival_answers import SeveralValuesError, refuse_rivals
 
 ANSWER_NAMES = re.compile(
     r"(?<![^\W\d_])(?:(?:answer|result|rating|rate|score|verdict|final|respon|reply|output|decision"
@@ -55,10 +56,6 @@ _HEADING = re.compile(
 )
 
 
-class SeveralValuesError(ValueError):
-    """Values that differ stand under names of one kind."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Named:
     """A part of a text that stands under a name."""
@@ -85,14 +82,40 @@ def named_value(text: str, pattern: str) -> re.Match[str] | None:
     )
     boxes = [one for part in _boxes(text) if (one := alone.fullmatch(text, part.start, part.end))]
     if boxes:
-        return boxes[-1]
+        return _last_of_line(text, boxes)
     for kind in (_elements, _cells, _fields):
         found = _picked(text, list(kind(text)), alone)
         if found is not None:
             return found
-    _refuse_numbered(text, begins)
     lines = [part for part in (*_lines(text), *_headings(text)) if ANSWER_NAMES.search(part.name)]
-    return _last_of_one(text, [part for part in lines if _is_short(part.name)], begins)
+    differing = _differing(text, begins)
+    if differing and not any(_without_number(part.name) not in differing for part in lines):
+        raise SeveralValuesError
+    found = _last_of_one(text, [part for part in lines if _is_short(part.name)], begins)
+    if found is None:
+        return None
+    end = text.find("\n", found.end(1))
+    _refuse_correction(text, found, pattern)
+    return refuse_rivals(text, found, pattern, len(text) if end < 0 else end)
+
+
+def _refuse_correction(text: str, found: re.Match[str], pattern: str) -> None:
+    """Raises where the last line gives another value under the name of an answer."""
+    last = text.rstrip().rfind("\n", found.end(1)) + 1
+    form = re.compile(rf"[^\n]*[:=：][\W_]*({pattern})[\W_]*", re.IGNORECASE)
+    other = form.fullmatch(text, last) if last else None
+    is_named = other and ANSWER_NAMES.search(text, last, other.start(1))
+    if is_named and other and other[1].lower() != found[1].lower():
+        raise SeveralValuesError
+
+
+def _last_of_line(text: str, boxes: list[re.Match[str]]) -> re.Match[str]:
+    """The last box, unless another stands in its line."""
+    last = boxes[-1]
+    line = text.rfind("\n", 0, last.start())
+    if any(one.start() > line and one[1].lower() != last[1].lower() for one in boxes):
+        raise SeveralValuesError
+    return last
 
 
 def _picked(text: str, parts: list[_Named], alone: re.Pattern[str]) -> re.Match[str] | None:
@@ -101,10 +124,16 @@ def _picked(text: str, parts: list[_Named], alone: re.Pattern[str]) -> re.Match[
     found = [(p.name, one) for p in known if (one := alone.fullmatch(text, p.start, p.end))]
     if len({one[1].lower() for _, one in found}) > 1:
         found = [(name, one) for name, one in found if ANSWER_NAMES.search(name)]
-        # The same name again corrects what was said before.
-        if len({name.lower() for name, _ in found}) != 1:
+        # The same name again corrects what was said before, if something is said between.
+        if len({name.lower() for name, _ in found}) != 1 or _is_beside(text, found[-1][1]):
             raise SeveralValuesError
     return found[-1][1] if found else None
+
+
+def _is_beside(text: str, last: re.Match[str]) -> bool:
+    """Whether an element with another value ends right before the last one, in its line."""
+    before = re.search(r"<([\w:.-]+)>\W*([^<>\n]+?)\W*</\1>\s*<\1>\W*\Z", text[: last.start(1)])
+    return before is not None and before[2].lower() != last[1].lower()
 
 
 def _last_of_one(text: str, parts: list[_Named], form: re.Pattern[str]) -> re.Match[str] | None:
@@ -112,15 +141,18 @@ def _last_of_one(text: str, parts: list[_Named], form: re.Pattern[str]) -> re.Ma
     return max(found, key=lambda one: one.start(1)) if found else None
 
 
-def _refuse_numbered(text: str, form: re.Pattern[str]) -> None:
-    """Raises where labels that differ in their numbers alone stand before values that differ."""
+def _differing(text: str, form: re.Pattern[str]) -> set[str]:
+    """Labels without their numbers, of those that differ in these alone and have other values."""
     values: dict[str, set[str]] = {}
     for part in _lines(text):
-        name, n_numbers = re.subn(r"\d+", "#", part.name)
-        if n_numbers and (one := form.fullmatch(text, part.start, part.end)):
+        name = _without_number(part.name)
+        if name != part.name and (one := form.fullmatch(text, part.start, part.end)):
             values.setdefault(name, set()).add(one[1].lower())
-    if any(len(found) > 1 for found in values.values()):
-        raise SeveralValuesError
+    return {name for name, found in values.items() if len(found) > 1}
+
+
+def _without_number(name: str) -> str:
+    return re.sub(r"\d+", "#", name)
 
 
 def without_asides(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from autointerp.llm.json_in_text import json_objects
 from autointerp.llm.named_values import ANSWER_NAMES
+from autointerp.llm.rival_answers import refuse_listed, refuse_rivals
 from autointerp.llm.thoughts import MARK
 
 # Before one that ends a sentence.
@@ -41,21 +42,52 @@ _TAKES_BACK = (
     r"[^\w\n]*(?:\w+[^\w\n]+){0,10}?"
 )
 _MOST_BEHIND, _MOST_BEFORE = 3, 40
+# What takes back what a few words behind it say.
+_HEDGED = re.compile(
+    r"\b(?:not|never|cannot|\w+n['’]t|unable|hard|might|may|could|than|least|most)"
+    r"(?:\s+[^\W\d_]+){0,3}\W*\Z",
+    re.IGNORECASE,
+)
+_CONDITION = re.compile(r"\W*(?:if|unless|whether)\b", re.IGNORECASE)
 
 
 def short_answer(text: str, pattern: str) -> re.Match[str] | None:
-    """What fits, where nothing else stands on the last line, or the first, but a label."""
+    """What fits, where nothing else stands on the last line, or the first, but a label.
+
+    Raises:
+        SeveralValuesError: nothing but answers that differ stands in all lines, or another one
+            ends what begins with one.
+    """
     # A label such as "Answer:" or "**Final rating** =" may stand before it.
     label = rf"(?:(?![\W_]*{pattern})[^\n:=：]{{0,40}}[:=：])?"
     line = re.compile(rf"{label}[\W_]*?({pattern})[\W_]*", re.IGNORECASE)
-    match = _unless_broken(text, line.fullmatch(text, *last_lines(text)[2]))
+    _, whole, last = last_lines(text)
+    refuse_listed(text[slice(*whole)], pattern)
+    match = _unless_broken(text, line.fullmatch(text, *last))
     first = _first_line(text)
-    is_whole = text.count("{", *first) <= text.count("}", *first)
-    return match or (line.fullmatch(text, *first) if is_whole else None)
+    if match or text.count("{", *first) > text.count("}", *first):
+        return match if match is None else refuse_rivals(text, match, pattern, last[1])
+    match = line.fullmatch(text, *first)
+    if match is None or is_taken_back(text, match, pattern):
+        return match
+    return refuse_rivals(text, match, pattern, whole[1])
 
 
 def word_in_sentence(text: str, word: str, *, cut_off: bool) -> re.Match[str] | None:
-    """The word that begins the answer, else ends it, else is a clause of it or behind a label."""
+    """The word that begins the answer, else ends it, else is a clause of it or behind a label.
+
+    Raises:
+        SeveralValuesError: another stands beside it, or is the last clause.
+    """
+    match = _said_word(text, word, cut_off=cut_off)
+    if match is None or _CONDITION.match(_sentence_before(text, match.start(1))):
+        return None
+    if is_taken_back(text, match, word):
+        return match
+    return refuse_rivals(text, match, word, parts(text)[-1][1])
+
+
+def _said_word(text: str, word: str, *, cut_off: bool) -> re.Match[str] | None:
     begins = re.compile(rf"[\W_]*?({word})", re.IGNORECASE)
     found = (begins.match(text, *part) for part in _beginnings(text))
     match = next((m for m in found if m and not _goes_on(text, m, word)), None)
@@ -86,7 +118,7 @@ def ending(text: str, pattern: str, *, cut_off: bool) -> re.Match[str] | None:
     match = re.compile(rf"{_SAYING}({pattern})[\W_]*\Z", re.IGNORECASE).search(text, start, end)
     # The last of several values of an object is not what was asked for.
     in_object = match and any(one.end > match.start(1) for one in json_objects(text))
-    is_denied = match and _DENIED.search(text, start, match.start())
+    is_denied = match and _is_hedged(text, start, match)
     # Of several in an order the last is the worst.
     is_ranked = match and match[0][0] == ">" and _RANKED.search(text, start, match.start())
     is_other = in_object or is_denied or is_ranked
@@ -114,6 +146,18 @@ def are_names(text: str, word: str) -> bool:
         return True
     shares = re.finditer(rf"\b({word})[^\w\n]{{0,4}}\d", text, re.IGNORECASE)
     return len({one[1].lower() for one in shares}) > 1
+
+
+def _is_hedged(text: str, start: int, match: re.Match[str]) -> bool:
+    """Whether the sentence denies what ends it, but for what a colon or stop stands before."""
+    said = text[start : match.start(1)]
+    is_told = re.search(r"[:：=.!?;>—]\W*\Z", said)
+    is_denied = _DENIED.search(text, start, match.start()) is not None
+    return is_denied or (not is_told and bool(_HEDGED.search(_sentence_before(said, len(said)))))
+
+
+def _sentence_before(text: str, place: int) -> str:
+    return re.split(r"[.!?;\n]", text[:place])[-1]
 
 
 def last_lines(text: str) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int]]:
@@ -210,7 +254,8 @@ def _says(before: str, behind: str) -> bool:
     In Latin letters as "Die Antwort lautet yes" does, with one word behind the name of an answer.
     """
     if _LATIN.search(before + behind):
-        return _ANSWER_LAST.search(before) is not None and not re.search(r"\w", behind)
+        is_last = _ANSWER_LAST.search(before) is not None and not re.search(r"\w", behind)
+        return is_last and not _HEDGED.search(before)
     if _NOT.search(before) or _BEHIND_NOT.search(behind) or not re.search(r"\w", before):
         return False
     n_behind = sum(character.isalpha() for character in behind)

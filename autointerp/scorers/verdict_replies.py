@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from autointerp.llm import ChatReply, TokenChoice
 from autointerp.llm.answers import (
     CUT_OFF,
+    DifferingAnswersError,
     NoAnswerError,
     answer_of,
     find_object,
@@ -19,11 +20,16 @@ from autointerp.llm.answers import (
     placed_tokens,
 )
 from autointerp.llm.json_in_text import FoundObject
-from autointerp.llm.listed_values import bare_list
+from autointerp.llm.listed_values import bare_list, words_alone
+from autointerp.llm.rival_answers import SeveralValuesError, refuse_rivals
 
 _WORDS = {"true": True, "yes": True, "false": False, "no": False}
+_WORD = rf"(?:{'|'.join(_WORDS)})\b"
+_BEGINS = re.compile(rf"[\W_]*({_WORD})(?=[*_`\"']*(?:\s*[,.;:(|—–!?]|\s-\s|\s*\Z))", re.IGNORECASE)
 _BOOLEAN = re.compile(r"\b(?:true|false)\b")
 _NAMED = re.compile(r"[\"'](?:yes|no)[\"']\s*:", re.IGNORECASE)
+_OTHERS = re.compile(r"[\"'](?:in|un|not?|non)[ _-]?active", re.IGNORECASE)
+"""The name of a list of those that are not active."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,8 @@ def _yes_or_true(reply: ChatReply) -> tuple[tuple[str, str], re.Match[str]]:
     """The pair of words of which a reply gives one, and where it stands."""
     try:
         return ("yes", "no"), find_word(reply, "yes", "no")
+    except DifferingAnswersError:
+        raise
     except NoAnswerError:
         # True may stand for no there.
         if not _NAMED.search(reply.text):
@@ -101,7 +109,8 @@ def read_booleans(reply: ChatReply, n: int) -> list[Verdict]:
 
 def _listed(text: str, n: int, what: str) -> FoundObject:
     """The object with the list of n booleans, or that list where it has no name."""
-    bare = bare_list(text, n)
+    bare = bare_list(text, n) or words_alone(text, n, _WORDS)
+    bare = None if _OTHERS.search(text) else bare
     try:
         found = find_object(text, "active", what=what, kind=list)
     except NoAnswerError:
@@ -114,25 +123,28 @@ def _listed(text: str, n: int, what: str) -> FoundObject:
 
 
 def _boolean(item: object) -> bool | None:
-    """The boolean that an item of a list is, as a word or under the only boolean's name too."""
+    """The boolean that an item of a list is, as a word or under its name or the only one's too."""
     if isinstance(item, dict):
-        booleans = [value for value in map(_boolean, item.values()) if value is not None]
+        own = [value for name, value in item.items() if str(name).lower() == "active"]
+        booleans = [value for value in map(_boolean, own or item.values()) if value is not None]
         return booleans[0] if len(booleans) == 1 else None
     if isinstance(item, str):
-        return _WORDS.get(item.strip(" .*_`").lower())
+        said = _BEGINS.match(item)
+        with suppress(SeveralValuesError):
+            return _WORDS[refuse_rivals(item, said, _WORD, len(item))[1].lower()] if said else None
+        return None
     return item if isinstance(item, bool) else None
 
 
 def _are_shuffled(items: Sequence[object]) -> bool:
-    """Whether items have the numbers of the texts, and not in their order."""
+    """Whether items have numbers such as those of the texts, and not in their order."""
     numbers = [
         next((one for one in item.values() if type(one) is int), -1)
         for item in items
         if isinstance(item, dict)
     ]
-    first = min(numbers, default=-1)
-    in_order = list(range(first, first + len(items)))
-    return first in (0, 1) and numbers != in_order and sorted(numbers) == in_order
+    are_of_texts = len(numbers) == len(items) and all(0 <= n <= len(items) for n in numbers)
+    return are_of_texts and numbers != list(range(numbers[0], numbers[0] + len(items)))
 
 
 def _boolean_probabilities(

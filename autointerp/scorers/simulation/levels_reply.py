@@ -7,6 +7,7 @@ where log-probabilities came but none is on a level makes the trial a failed one
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -26,6 +27,9 @@ from autointerp.llm.plain_form import plain_form
 from autointerp.llm.short_answers import last_lines
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_LAST_DIGIT = re.compile(
+    r"(?:[^\n]*(?:[:=|→>\t]|[.)\]-](?=\s)|\s))?\s*[*_`\"']*(\d)[\s|*_`\"'.,;}]*", re.ASCII
+)
 # Where an object of windows begins that does not stand in another one.
 _FIRST_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"(?:[A-Za-z]+[ _]?)?1"\s*:')
 _ANY_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"(?:[A-Za-z]+[ _]?)?\d+"\s*:')
@@ -105,11 +109,30 @@ def _digit_places(text: str, n: int) -> list[int]:
     alone = list(re.finditer(rf"^\W*(\d{{{n}}})\W*$", text, re.ASCII | re.MULTILINE))
     if len({line[1] for line in alone}) == 1:
         return list(range(*alone[-1].span(1)))
-    apart = re.compile(rf"\W*\d(?:\s*[,;|/ \t]\s*\d){{{n - 1}}}\W*", re.ASCII)
+    apart = re.compile(rf"\W*\d(?:\s*(?:[^\w.:=()\n-]{{1,3}}|\s-\s)\s*\d){{{n - 1}}}\W*", re.ASCII)
     for start, end in last:
         if apart.fullmatch(text, start, end):
             return [i for i in range(start, end) if text[i].isdigit()]
-    return lines[0]
+    return _listed_places(text, n) or _one_a_line(text, n) or lines[0]
+
+
+def _listed_places(text: str, n: int) -> list[int] | None:
+    """Where n digits stand in the only list in brackets."""
+    listed = rf"\[\s*[\"']?\d[\"']?(?:\s*,\s*[\"']?\d[\"']?){{{n - 1}}}\s*\]"
+    found = list(re.finditer(listed, text, re.ASCII))
+    if len(found) != 1 or text.count("[") != 1:
+        return None
+    return [i for i in range(*found[0].span()) if text[i].isdigit()]
+
+
+def _one_a_line(text: str, n: int) -> list[int] | None:
+    """Where n lines that stand together end with a digit each, and no other line ends with one."""
+    lines = list(re.finditer(r"[^\n]*\w[^\n]*", text))
+    ends = [_LAST_DIGIT.fullmatch(line[0]) for line in lines]
+    found = [i for i, one in enumerate(ends) if one is not None]
+    if len(found) != n or found != list(range(found[0], found[0] + n)):
+        return None
+    return [lines[i].start() + one.start(1) for i in found if (one := ends[i]) is not None]
 
 
 def read_window_rows(
@@ -175,8 +198,11 @@ def _numbered_list(
 
 
 def _flat_levels(rows: Sequence[object], row_lengths: Sequence[int], top: int) -> list[int]:
-    lists = [_row(row) for row in rows]
-    if len(rows) == sum(row_lengths) and not any(lists):
+    lists = [
+        [row] if n == 1 and isinstance(row, int) else _row(row)
+        for row, n in itertools.zip_longest(rows, row_lengths[: len(rows)])
+    ]
+    if len(rows) == sum(row_lengths) and not any(isinstance(row, list | str) for row in rows):
         # All in one row.
         return [whole_number(level, top, "level") for level in rows]
     result = [-1 if row is None else len(row) for row in lists]

@@ -222,6 +222,21 @@ def test_a_number_is_read_with_its_scale_and_its_reason(text: str) -> None:
     assert find_number(reply(text), range(11)) == 8
 
 
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("two", 2),
+        ("Set 2 fits best", 2),
+        ("The second, set 2, fits best", 2),
+        ("Set #2", 2),
+        ("[ ] 1 [x] 2", 2),
+        ("**2** as 1 of 3 fits", 2),
+    ],
+)
+def test_one_of_a_few_options_is_read_by_its_number_alone(text: str, number: int) -> None:
+    assert find_number(reply(text), range(1, 4)) == number
+
+
 def test_one_of_several_numbers_in_an_object_is_no_answer() -> None:
     with pytest.raises(NoAnswerError, match="asked for one number"):
         find_number(reply('{"clarity": 8, "relevance": 10}'), range(11))
@@ -291,7 +306,9 @@ def test_thoughts_may_speak_of_the_mark_that_begins_them() -> None:
     assert without_thoughts("<think>\nhm, <think> or\n</think>\nyes").strip() == "yes"
 
 
-@pytest.mark.parametrize("text", ["1 or 2", "2 of 10", "-2", "2.5", "3", "two", "12"])
+@pytest.mark.parametrize(
+    "text", ["1 or 2", "2 of 10", "-2", "2.5", "3", "three", "12", "one or two"]
+)
 def test_several_numbers_or_another_one_is_no_answer(text: str) -> None:
     with pytest.raises(NoAnswerError, match="^asked for one number from 0 to 2, found "):
         find_number(reply(text), range(3))
