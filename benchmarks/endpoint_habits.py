@@ -172,12 +172,48 @@ def outcome_of(case: Case) -> Outcome:
         return Outcome(not wrong, str(wrong[:1]), n_sent, endpoint.n_before or 0)
 
 
+async def _stopped(name: str, url: str, endpoint: FakeEndpoint, *, answered: bool) -> str:
+    """Requests and seconds until six questions at once have failed with what is refused to all."""
+    world = TurningClock()
+    model = client(url, world, negotiates=True, max_in_flight=2)
+    if answered:
+        await model.reply(QUESTION)
+    n_before, slept = len(endpoint.bodies) + len(endpoint.probes), sum(world.slept)
+    endpoint.dress = lambda _: cases.STOPPING[name]
+    asked = (model.reply(replace(QUESTION, seed=seed)) for seed in range(6))
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    await model.close()
+    n_sent = len(endpoint.bodies) + len(endpoint.probes) - n_before
+    is_right = all(isinstance(one, UpstreamError) and not one.retryable for one in found)
+    return f"{n_sent} in {sum(world.slept) - slept:g} s" + ("" if is_right else " (goes on)")
+
+
+def _print_stops() -> None:
+    """Prints what is sent and waited for until a run stops, at first and in its midst."""
+    print("| refused with | at first | in the midst of a run |\n|---|---|---|")
+    for name in cases.STOPPING:
+        told = []
+        for answered in (False, True):
+            with FakeEndpoint(lambda _: f'{{"explanation": "{SAID}"}}') as endpoint:
+                url = endpoint.base_url
+                told.append(asyncio.run(_stopped(name, url, endpoint, answered=answered)))
+        print(f"| {name} | {' | '.join(told)} |", flush=True)
+
+
 def _spread(counts: list[int]) -> str:
     return f"{median(counts):g} ({min(counts)} to {max(counts)})"
 
 
 def main() -> None:
-    """Prints the table."""
+    """Prints a table."""
+    if "--stops" in sys.argv:
+        _print_stops()
+    else:
+        _print_kinds()
+
+
+def _print_kinds() -> None:
+    """Prints for each kind how many cases come to what they should, with how many requests."""
     prints_each = "--each" in sys.argv
     print("| kind | cases | requests | before the first question |\n|---|---|---|---|")
     for kind, made in KINDS.items():

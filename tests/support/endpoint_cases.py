@@ -1946,3 +1946,43 @@ BARE: dict[str, Fault] = {
     "nothing_remains": status(429, "x", headers={"X-RateLimit-Remaining": "0"}),
 }
 """Rate limits that name no delay, and say nothing else than that they are rate limits."""
+
+_CHECK_PLAN = "You exceeded your current quota, please check your plan and billing details."
+
+
+def _of_google(code: int, words: str, name: str, reason: str) -> Fault:
+    details = [{"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": reason}]
+    error = {"code": code, "message": words, "status": name, "details": details}
+    return json_body([{"error": error}], code)
+
+
+STOPPING: dict[str, Fault] = {
+    "401 `invalid_api_key` (OpenAI)": status(
+        401, "Incorrect API key provided: sk-x.", code="invalid_api_key"
+    ),
+    "401 `authentication_error` (Anthropic)": IN_DRESS["anthropic"](
+        401, "invalid x-api-key", "authentication_error"
+    ),
+    "401 in other words": status(401, "nope"),
+    "402 Insufficient Balance (DeepSeek)": status(402, "Insufficient Balance"),
+    "403 API key not valid": status(403, "API key not valid"),
+    "403 `PERMISSION_DENIED` (Gemini)": _of_google(
+        403, "Method doesn't allow unregistered callers.", "PERMISSION_DENIED", "FORBIDDEN"
+    ),
+    "400 `API_KEY_INVALID` (Gemini)": _of_google(
+        400,
+        "API key not valid. Please pass a valid API key.",
+        "INVALID_ARGUMENT",
+        "API_KEY_INVALID",
+    ),
+    "400 credit balance is too low (Anthropic)": IN_DRESS["anthropic"](
+        400, "Your credit balance is too low to access the API.", "invalid_request_error"
+    ),
+    "429 `insufficient_quota` (OpenAI)": status(
+        429, _CHECK_PLAN, type="insufficient_quota", code="insufficient_quota"
+    ),
+    "429 in German": status(429, "Ihr Kontingent ist aufgebraucht"),
+    "429 in French": status(429, "Votre quota est épuisé"),
+    "429 in Chinese": status(429, "您的额度已用完"),
+}
+"""Refusals of all that is asked, in the form in which services give them."""

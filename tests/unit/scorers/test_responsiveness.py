@@ -79,7 +79,9 @@ def test_one_number_is_read_out_of_what_stands_around_it(answer: str, rating: fl
     assert scored(lambda _: answer).trials[0].probability == rating
 
 
-@pytest.mark.parametrize("answer", ["", "3", "1 or 2", "1/2", "0.5", "two or three", "<think>2", "-1"])
+@pytest.mark.parametrize(
+    "answer", ["", "3", "1 or 2", "1/2", "0.5", "two or three", "<think>2", "-1"]
+)
 def test_what_is_no_rating_is_a_failed_trial(answer: str) -> None:
     found = scored(lambda _: answer)
     assert found.n_failed == found.n_asked == 6
