@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from autointerp.core.config import JobSpec
 from autointerp.core.ids import HookPoint
 from autointerp.core.model_shape import ModelShape
+from autointerp.core.shown import N_SHOWN_OTHER, N_SHOWN_RANDOM, N_SHOWN_TOP
 from autointerp.core.text import Split
 from autointerp.orchestration.machine_costs import XEON, MachineCosts
 from autointerp.orchestration.planned_text import PlannedText
@@ -92,12 +93,17 @@ class PlannedWork:
         spec, there = self.spec, self.text.n_windows
         select, score = spec.select, spec.score
         n_top = max(select.n_top, spec.explain.n_exemplars)
-        shown = n_top + select.n_band * (1 + len(select.explain_quantiles))
+        others = select.n_band * (1 + len(select.explain_quantiles))
         if not self.shape.gated:
             # A neuron behind a gate is silent in hardly any window.
-            shown += select.n_silent
+            others += select.n_silent
+        n_known = float(min(there[Split.EXPLAIN], max(n_top, N_SHOWN_TOP)))
+        for n, passed_over in (others, n_top), (N_SHOWN_RANDOM, 0), (N_SHOWN_OTHER, 0):
+            # Some of these are among the windows that are wanted already.
+            drawn_from = max(1, there[Split.EXPLAIN] - passed_over)
+            n_known += n * max(0.0, 1 - (n_known - passed_over) / drawn_from)
         asked = {
-            Split.EXPLAIN: shown,
+            Split.EXPLAIN: round(n_known),
             Split.VALIDATION: max(score.n_rule_windows, score.n_validation),
             Split.HELD_OUT: max(score.n_rule_windows, score.n_heldout),
         }

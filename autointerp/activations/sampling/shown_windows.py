@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from autointerp.activations.sampling.strata import TOP, SampledWindow, WindowSample
 from autointerp.activations.summary import HookSummary
+from autointerp.core.shown import N_SHOWN_OTHER, N_SHOWN_RANDOM, N_SHOWN_TOP
 
-N_TOP, N_RANDOM, N_OTHER = 20, 4, 4
 RANDOM = "random"
 """Stratum of the first of the windows that were drawn for all units."""
 OTHER = "other"
@@ -28,13 +28,13 @@ def shown_windows(
         windows, peaks = explain.ranked(of, column)
         return list(windows[peaks > threshold][:n].tolist())
 
-    random = explain.shared(side, column)[0][:N_RANDOM].tolist()
+    random = explain.shared(side, column)[0][:N_SHOWN_RANDOM].tolist()
     each = explain.n_windows / max(1, len(random))
     return WindowSample(
         (
-            *(SampledWindow(window, TOP, 1.0) for window in strongest(side, N_TOP)),
+            *(SampledWindow(window, TOP, 1.0) for window in strongest(side, N_SHOWN_TOP)),
             *(SampledWindow(window, RANDOM, each) for window in random),
-            *(SampledWindow(window, OTHER, 1.0) for window in strongest(1 - side, N_OTHER)),
+            *(SampledWindow(window, OTHER, 1.0) for window in strongest(1 - side, N_SHOWN_OTHER)),
         )
     )
 

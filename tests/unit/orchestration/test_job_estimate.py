@@ -9,12 +9,17 @@ from tiny import tiny_gpt2, tiny_llama
 
 from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.files import SMOLLM2_GGUF
 from autointerp.core.model_shape import KNOWN_SHAPES, known_shape, shape_of_config
+from autointerp.core.text import Split
+from autointerp.corpora import load_corpus
 from autointerp.orchestration.counted_units import counted_units
 from autointerp.orchestration.job_estimate import CollectionSize, PlannedWork, estimate_work
 from autointerp.orchestration.machine_costs import XEON
 from autointerp.orchestration.planned_text import PlannedText
 from autointerp.orchestration.shards import shards_of
+from autointerp.settings import Settings
+from autointerp.subjects import gguf_tokenizer
 
 SMOLLM2 = KNOWN_SHAPES["smollm2-135m"]
 NOTHING = CollectionSize(state=0, tables=0, batch=0, file=0)
@@ -146,3 +151,22 @@ def test_a_position_of_a_wider_layer_and_of_float32_takes_longer() -> None:
     small, large = SMOLLM2, KNOWN_SHAPES["llama-3.1-8b"]
     assert XEON.layer_s(small, "float32") < XEON.layer_s(large, "float32")
     assert XEON.layer_s(large, "bfloat16") < XEON.layer_s(large, "float32")
+
+
+@pytest.mark.parametrize("n_tokens", [2_048, 8_192])
+def test_the_splits_of_the_built_in_text_are_those_that_are_planned_with(n_tokens: int) -> None:
+    tokenizer = gguf_tokenizer(SMOLLM2_GGUF.locate(), Settings().cache_dir)
+    corpus = load_corpus("wiki", tokenizer, n_tokens=n_tokens)
+    planned = PlannedText.of(CorpusConfig(n_tokens=n_tokens), vocab=49_152).n_windows
+    read = {split: len(corpus.window_ids(split)) for split in Split}
+    assert planned == pytest.approx(read, abs=2)
+
+
+def test_windows_that_only_people_see_are_planned_but_not_twice() -> None:
+    job = work()
+    there = job.text.n_windows
+    scored = min(80, there[Split.VALIDATION]) + min(80, there[Split.HELD_OUT])
+    # 10 top and 10 of the bands are explained by; 10 more top ones, 4 and 4 are shown.
+    assert 32 <= job.n_lines - scored <= 38
+    few = replace(job, spec=job.spec.model_copy(update={"corpus": CorpusConfig(n_tokens=1_024)}))
+    assert few.n_lines <= few.text.all_windows
