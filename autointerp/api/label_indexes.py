@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import math
 import threading
@@ -43,6 +44,14 @@ class LabelIndexes:
         if model not in self._known(model):
             raise Problem(404, "model_unknown", "there are no labels of a model of that name")
         return self._stores.of(model)
+
+    async def subject_of(self, name: str) -> str:
+        """The model whose labels are served under a name, by the first of them that is known."""
+        try:
+            rows = (await self.fresh(name)).view.rows
+        except Problem:
+            return name
+        return str(json.loads(rows[0])["model_id"]) if rows else name
 
     def may_have_kept(self, model: str) -> bool:
         """Whether labels of a model may be kept beside newer ones, by what was read a moment ago.

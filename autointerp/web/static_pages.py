@@ -85,7 +85,7 @@ def pages_of(
     for unit, sides in _units(dictionary, on_unreadable):
         # The same dictionary gives the same pages.
         paths = unit_paths(*known, unit, links, Random(str(unit)))
-        profile = UnitProfile.of(sides, links, paths)
+        profile = UnitProfile.of(unit, sides, links, paths)
         values = {"links": links, "view": profile, "words": STATUS_WORDS}
         path = f"{where}/units/{file_name(unit.hook)}/{unit.index}.html"
         yield path, render("unit.html", values)
@@ -108,10 +108,10 @@ def _model(model: str, rows: list[Row], known: View, links: Links) -> str:
     senses = np.array([int(str(row.get("n_senses") or 0)) for row in rows])
     lines = layer_lines(names, of, STATUSES, kinds, scores, senses)
     ordered = [rows[i] for i in np.argsort(-np.nan_to_num(scores, nan=-2.0), kind="stable")]
-    shown = unit_lines(ordered[:_MOST_ROWS], links)
+    shown = unit_lines(ordered[:_MOST_ROWS], model, links)
     view = ModelView(
         *(model, links, len(rows), median_of(scores), lines, shown),
-        glances=tuple(glances(known, links, Random(model))),
+        glances=tuple(glances(known, model, links, Random(model))),
     )
     return render("model.html", {"links": links, "view": view})
 

@@ -68,16 +68,16 @@ class Glance:
     rows: tuple[UnitLine, ...]
 
 
-def glances(view: View, links: Links, random: Random) -> Iterator[Glance]:
-    """The best, the worst, some by chance, and those furthest from their token tables."""
+def glances(view: View, model: str, links: Links, random: Random) -> Iterator[Glance]:
+    """Of the labels under a name: the best, the worst, some by chance, and those furthest from their token tables."""
     for title, sort in _GLANCES.items():
         slots = view.first(_LABELLED, sort, _N_GLANCE, after=None)
         if sort.endswith("surprise"):
             slots = slots[np.isfinite(view.scores[SCORES.index("surprise")][slots])]
-        yield _glance(title, view, slots.tolist(), links)
+        yield _glance(title, view, slots.tolist(), model, links)
     every = np.flatnonzero(_mask(view)).tolist()
     chosen = sorted(random.sample(every, min(_N_GLANCE, len(every))))
-    yield _glance("By chance", view, chosen, links)
+    yield _glance("By chance", view, chosen, model, links)
 
 
 def _mask(view: View) -> NDArray[np.bool_]:
@@ -85,27 +85,28 @@ def _mask(view: View) -> NDArray[np.bool_]:
     return np.ones(view.n, np.bool_) if mask is None else mask[: view.n]
 
 
-def _glance(title: str, view: View, slots: Sequence[int], links: Links) -> Glance:
-    return Glance(title, unit_lines((json.loads(view.rows[slot]) for slot in slots), links))
+def _glance(title: str, view: View, slots: Sequence[int], model: str, links: Links) -> Glance:
+    return Glance(title, unit_lines((json.loads(view.rows[slot]) for slot in slots), model, links))
 
 
 def unit_paths(view: View, words: TextIndex, unit: UnitId, links: Links, random: Random) -> Paths:
     """Where the page of a unit of those labels leads."""
     previous, following = view.neighbours(unit)
-    alike = unit_lines(map(json.loads, alike_rows(view, words, unit, _N_ALIKE)), links)
+    alike = unit_lines(
+        map(json.loads, alike_rows(view, words, unit, _N_ALIKE)), unit.subject, links
+    )
     return Paths(previous, following, any_unit(view, unit.subject, random), alike)
 
 
-def unit_lines(rows: Iterable[Mapping[str, object]], links: Links) -> tuple[UnitLine, ...]:
-    """From rows as the dictionary has them."""
-    return tuple(_unit_line(row, links) for row in rows)
+def unit_lines(
+    rows: Iterable[Mapping[str, object]], model: str, links: Links
+) -> tuple[UnitLine, ...]:
+    """From rows as the dictionary has them; `model` is the name under which it is served."""
+    return tuple(_unit_line(row, model, links) for row in rows)
 
 
-def _unit_line(row: Mapping[str, object], links: Links) -> UnitLine:
-    unit, score = (
-        UnitId(str(row["model_id"]), str(row["hook"]), int(str(row["index"]))),
-        row["score"],
-    )
+def _unit_line(row: Mapping[str, object], model: str, links: Links) -> UnitLine:
+    unit, score = UnitId(model, str(row["hook"]), int(str(row["index"]))), row["score"]
     text = row["description"] or row["status_reason"] or row["status"]
     sign = "-" if row["polarity"] == "negative" else ""
     value = f"{score:.2f}" if isinstance(score, float) else "–"

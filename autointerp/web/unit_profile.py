@@ -84,13 +84,18 @@ class UnitProfile:
     @classmethod
     def of(
         cls,
+        unit: UnitId,
         sides: Sequence[tuple[Label, LabelRecords | None]],
         links: Links,
         paths: Paths = NOWHERE,
     ) -> UnitProfile:
-        """From at least one label of a unit, each with its records where they were kept."""
+        """From at least one label of a unit, each with its records where they were kept.
+
+        The unit is named as pages name it: labels may be served under another name than that of
+        their subject model.
+        """
         views = tuple(_side(label, records) for label, records in sides)
-        return cls(sides[0][0].unit, links, views, paths)
+        return cls(unit, links, views, paths)
 
 
 def _side(label: Label, records: LabelRecords | None) -> SideView:

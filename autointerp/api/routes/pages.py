@@ -97,8 +97,8 @@ def _model(  # noqa: PLR0917
     of, statuses, kinds, scores = view.statuses()
     senses = view.senses()
     lines = layer_lines(view.hooks, of, statuses, kinds, scores, senses, partial(_of_layer, model))
-    rows = unit_lines(map(json.loads, page.rows), _LINKS)
-    looks = tuple(glances(view, _LINKS, Random())) if glancing else ()
+    rows = unit_lines(map(json.loads, page.rows), model, _LINKS)
+    looks = tuple(glances(view, model, _LINKS, Random())) if glancing else ()
     shown = ModelView(model, _LINKS, len(of), median_of(scores), lines, rows, more, asked, looks)
     return render("model.html", {"links": _LINKS, "view": shown})
 
@@ -116,7 +116,7 @@ def _unit(state: AppState, unit: UnitId) -> str:
     paths = NOWHERE
     if known is not None:
         paths = unit_paths(known.view, known.words, unit, _LINKS, Random())
-    view = UnitProfile.of(sides, _LINKS, paths)
+    view = UnitProfile.of(unit, sides, _LINKS, paths)
     may_have_kept = known is None or known.has_kept
     kept = store.kept_of(unit, unreadable.append) if may_have_kept else ()
     values = {

@@ -42,16 +42,17 @@ async def strongest(
     asked: StrongestRequest, model: Model, state: State, caller: Submitter
 ) -> Response:
     """Finds the units that a text makes most active, each beside its label's maximum."""
-    refuse_unknown_model(state, model)
+    subject = await state.indexes.subject_of(model)
+    refuse_unknown_model(state, subject)
     check_text(state, asked)
-    facts = await in_thread(partial(facts_of, state.backend.jobs, model))
+    facts = await in_thread(partial(facts_of, state.backend.jobs, subject))
     beyond = [i for i in asked.layers or () if facts is not None and i >= facts.n_layers]
     if beyond and facts is not None:
         detail = f"layer {beyond[0]}: the model has the layers 0 to {facts.n_layers - 1}"
         raise Problem(422, "unit_unknown", detail)
     labels, maxima = await in_thread(partial(_labels, state, model, asked.layers))
     given = asked.model_dump(exclude_none=True)
-    payload = {**given, "model": model, "maxima": maxima}
+    payload = {**given, "model": subject, "maxima": maxima}
     reply = await ask_worker(state, caller, "strongest", payload, state.config.activations_s)
     found = read_reply(FoundUnits, reply)
     refuse_too_long(state, len(found.tokens))

@@ -68,7 +68,8 @@ async def score_given(
     sets = store.get_sets(unit, asked.side, label.origin if label else None)
     windows = _windows(sets, unit, asked, seed)
     explanation = given_explanation(asked.text, asked.program, explainer=asked.keep_as or PERSON)
-    spec = _job(asked, unit, explanation, seed)
+    # A dictionary may be served under another name than its subject's.
+    spec = _job(asked, label.unit if label is not None else unit, explanation, seed)
     variants = JobVariants.of(spec)
     _refuse_comparing(variants)
     if variants.need(Need.SUBJECT):

@@ -12,10 +12,11 @@ from autointerp.core.files import storage_errors
 from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.label_store import LabelStores, RowOf
 from autointerp.store.labels.layout import folder_name
+from autointerp.store.labels.named_folder_store import NamedFolderStore
 
 
 class FolderLabelStores(LabelStores):
-    """A folder a model, named after it."""
+    """A folder a model, named after it; a dictionary in a folder of another name has that name."""
 
     def __init__(self, folder: Path | str, row_of: RowOf | None = None) -> None:
         self.folder = Path(folder)
@@ -27,9 +28,16 @@ class FolderLabelStores(LabelStores):
     def of(self, model: str) -> FolderLabelStore:
         with self._lock:
             if model not in self._stores:
-                folder = self.folder / folder_name(model)
-                self._stores[model] = FolderLabelStore(folder, self._row_of)
+                self._stores[model] = self._opened(model)
             return self._stores[model]
+
+    def _opened(self, model: str) -> FolderLabelStore:
+        folder = self.folder / folder_name(model)
+        store = FolderLabelStore(folder, self._row_of)
+        subject = store.subject() if holds_labels(folder) else None
+        if subject in {None, model}:
+            return store
+        return NamedFolderStore(folder, self._row_of, str(subject))
 
     @override
     def models(self) -> list[str]:

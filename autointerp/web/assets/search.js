@@ -12,9 +12,9 @@ const element = (name, text, options = {}) => Object.assign(document.createEleme
 
 function line(row) {
   const item = document.createElement("li");
-  const [model, hook, index] = [row.model_id, row.hook, row.index].map(encodeURIComponent);
+  const [model, hook, index] = [box.dataset.model, row.hook, row.index].map(encodeURIComponent);
   const sign = row.polarity === "negative" ? " -" : "";
-  const short = hook === `blocks.${row.layer}.mlp.hook_post` ? `${row.layer}:${row.index}` : `${row.hook}:${row.index}`;
+  const short = hook === `blocks.${row.layer}.mlp.hook_post` ? `${row.layer}:${row.index}` : `${row.hook}/${row.index}`;
   item.append(
     element("a", short + sign, { href: `/models/${model}/units/${hook}/${index}` }), " ",
     element("b", row.score === null ? "–" : row.score.toFixed(2), { className: "number" }), " ",
