@@ -23,6 +23,7 @@ from autointerp.api.llm_probes import LlmProbes
 from autointerp.api.problems import Problem
 from autointerp.api.request_limits import ConcurrencyLimit, RateLimits
 from autointerp.api.semantic_search import SemanticSearch
+from autointerp.api.served_comparisons import ServedComparisons
 from autointerp.api.store_reads import BatchedReads, CombinedReads
 from autointerp.api.unit_pages import UnitPages
 from autointerp.orchestration import JobService
@@ -66,6 +67,7 @@ class AppState(Services):
     worker_calls: ConcurrencyLimit
     semantic_search: SemanticSearch
     label_maxima: LabelMaximaCache
+    comparisons: ServedComparisons
     batched_reads: BatchedReads
     combined_reads: CombinedReads
     llm_probes: LlmProbes
@@ -96,6 +98,7 @@ def app_state_of(services: Services) -> AppState:
             config.folder / "meaning",
         ),
         label_maxima=LabelMaximaCache(),
+        comparisons=ServedComparisons(indexes),
         batched_reads=reading,
         combined_reads=CombinedReads(reading),
         llm_probes=LlmProbes(),

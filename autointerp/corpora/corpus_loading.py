@@ -145,7 +145,7 @@ class _Reader:
             )
         pool, self._n_copies = WindowPool(asked, self._n_windows), 0
         for document in self._kept.of(source):
-            self._add(pool, _valid(document.text), _valid(document.source))
+            self._add(pool, valid_text(document.text), valid_text(document.source))
             if pool.is_full:
                 self.left_documents = True
                 break
@@ -204,7 +204,8 @@ class _Reader:
         raise InputError(msg)
 
 
-def _valid(text: str) -> str:
+def valid_text(text: str) -> str:
+    """The text as tokenizers take it: halves of a surrogate pair are replaced."""
     return _SURROGATE.sub("\ufffd", text)
 
 

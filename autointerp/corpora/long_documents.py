@@ -63,6 +63,12 @@ def cut_long_document(
     return _in_turn(parts, document, source) if parts else None
 
 
+def part_at(text: str, offset: int) -> tuple[str, int]:
+    """The part of a long document in which a window's offset lies, and its place in that."""
+    number, place = divmod(offset, _PART_OFFSET)
+    return _part(text, number), place
+
+
 def _part(text: str, number: int) -> str:
     return text[_cut(text, number) : _cut(text, number + 1)]
 

@@ -8,7 +8,7 @@ windows the difference is paired; else the interval comes from the two scores' o
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import StatisticsError, correlation, median
 
@@ -21,6 +21,13 @@ from autointerp.dictionary.score_differences import (
     difference_of_scores,
     paired_difference_of,
 )
+from autointerp.store.label_records import LabelRecords
+
+CHANCE = 0.05
+"""Share of scores that seem to have moved where none did."""
+
+ReadRecords = Callable[[Label], LabelRecords | None]
+"""Gives the records of a label, where they are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +146,10 @@ def compare_tables(a: LabelTable, b: LabelTable) -> Comparison:
     common = [key for key in a.ratings if key in b.ratings]
     if not common:
         raise InputError(f"{a.path} and {b.path} have no unit in common")
-    pairs = tuple(_pair(key, a, b) for key in sorted(common, key=_order))
+    pairs = tuple(
+        pair_of(a.rating(key), b.rating(key), a.records, b.records)
+        for key in sorted(common, key=_order)
+    )
     scores = [(p.a.score, p.b.score) for p in pairs]
     both = [(x, y) for x, y in scores if x is not None and y is not None]
     value, reason = spearman([x for x, _ in both], [y for _, y in both])
@@ -170,16 +180,21 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return [sum(places[value]) / len(places[value]) for value in values]
 
 
-def _pair(key: Key, a: LabelTable, b: LabelTable) -> Pair:
-    first, first_label = a.rating(key)
-    second, second_label = b.rating(key)
+def pair_of(
+    a: tuple[RatedLabel, Label | None],
+    b: tuple[RatedLabel, Label | None],
+    records_a: ReadRecords,
+    records_b: ReadRecords,
+) -> Pair:
+    """The two compared; where both labels are given, on the windows judged in both."""
+    (first, first_label), (second, second_label) = a, b
     difference = difference_of_scores(first, second)
     of_llm = difference_of_scores(first.llm, second.llm) if first.llm and second.llm else None
     other_rules = bool(first_label and second_label) and _rules(first_label) != _rules(second_label)
     if difference is None and of_llm is None:
         return Pair(first, second, None, other_rules=other_rules)
     if first_label is not None and second_label is not None:
-        of_a, of_b = a.records(first_label), b.records(second_label)
+        of_a, of_b = records_a(first_label), records_b(second_label)
         if of_a is not None and of_b is not None:
             paired = paired_difference_of(first_label, of_a, second_label, of_b)
             difference = difference and (paired or difference)

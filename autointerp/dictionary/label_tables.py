@@ -92,13 +92,17 @@ class LabelTable:
         rated = self.ratings[key]
         if self.dictionary is None:
             return rated, None
-        label = self.dictionary.label(rated.unit, rated.side)
-        ref = label.explanation.prompt if label and label.explanation else None
-        return replace(rated, prompt=f"{ref.name}/{ref.version}" if ref else ""), label
+        return with_prompt(rated, self.dictionary.label(rated.unit, rated.side))
 
     def records(self, label: Label) -> LabelRecords | None:
         """The label's exemplars, where they are kept."""
         return self.dictionary.records(label.unit, label.side) if self.dictionary else None
+
+
+def with_prompt(rated: RatedLabel, label: Label | None) -> tuple[RatedLabel, Label | None]:
+    """The rating with the prompt that the whole label tells."""
+    ref = label.explanation.prompt if label and label.explanation else None
+    return replace(rated, prompt=f"{ref.name}/{ref.version}" if ref else ""), label
 
 
 def read_label_table(path: Path) -> LabelTable:
@@ -170,7 +174,7 @@ def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, RatedLabel]:
     result: dict[Key, RatedLabel] = {}
     for number, given in enumerate(rows, 1):
         row = {OLD_NAMES.get(name, name): value for name, value in given.items()}
-        rated = _rated(row, f"row {number} of {path}")
+        rated = rated_row(row, f"row {number} of {path}")
         key = rated.unit.hook, rated.unit.index, rated.side
         if key in result:
             msg = f"row {number} of {path} has a second label of {rated.unit} ({rated.side})"
@@ -181,7 +185,12 @@ def _ratings(rows: Iterable[Row], path: Path) -> dict[Key, RatedLabel]:
     return result
 
 
-def _rated(row: Row, where: str) -> RatedLabel:
+def rated_row(row: Row, where: str) -> RatedLabel:
+    """What a row of this version says of its label.
+
+    Raises:
+        InputError: it is no row of a label; `where` says in the sentence which one it is.
+    """
     lacking = [name for name in _NEEDED if name not in row]
     if lacking:
         raise InputError(f"{where} has no {lacking[0]}: that is not a table of labels")

@@ -125,7 +125,7 @@ class JobService:
     ) -> Reply | None:
         """A worker's reply to a request; None where none came in time.
 
-        The kinds are ``activations``, ``strongest``, ``explanation`` and ``embed``.
+        The kinds are ``activations``, ``strongest``, ``explanation``, ``embed`` and ``document``.
 
         Raises:
             InputError: the worker refuses the request.

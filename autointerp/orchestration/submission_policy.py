@@ -59,8 +59,7 @@ class SubmissionPolicy:
         check_job(spec)
         check_explicit(spec)
         check_top_windows(spec)
-        for share in parse_spec(spec.corpus.corpus):
-            self._check_corpus(share.name)
+        self.check_corpus(spec.corpus.corpus)
         for path in parse_unit_spec(spec.units).paths:
             self._check_file(path, "units")
 
@@ -76,6 +75,15 @@ class SubmissionPolicy:
             f"{', '.join(unseen)} cannot be read where the job was submitted: whether it is there "
             "and has the field is told when a worker collects"
         )
+
+    def check_corpus(self, spec: str) -> None:
+        """Refuses text that is neither a corpus on the list nor a file in a folder on it.
+
+        Raises:
+            InputError: naming it.
+        """
+        for share in parse_spec(spec):
+            self._check_corpus(share.name)
 
     def _check_corpus(self, name: str) -> None:
         if name in self.corpora:

@@ -1,4 +1,4 @@
-"""Labels of one side of a unit, each compared with the newest."""
+"""Labels of one side of a unit, each compared with the first."""
 
 from __future__ import annotations
 
@@ -8,17 +8,37 @@ from dataclasses import dataclass
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score
-from autointerp.dictionary.score_differences import Difference, paired_difference_of
+from autointerp.dictionary.label_tables import RatedText
+from autointerp.dictionary.score_differences import (
+    Difference,
+    difference_of_scores,
+    paired_difference_of,
+)
 from autointerp.store.label_records import LabelRecords
+from autointerp.web.unit_exemplars import ShownExemplar, exemplar_bands
 from autointerp.web.unit_lists import STATUS_WORDS
 
-LabelWithRecords = tuple[Label, LabelRecords | None]
+_N_EXEMPLARS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedLabel:
+    """A label with its records, where they were kept, and whose it is."""
+
+    label: Label
+    records: LabelRecords | None
+    of: str = ""
+    """Which dictionary it is from; empty where all are from one."""
+    link: str | None = None
+    """The page of its unit, where that is another than the one that is shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class ComparedLabel:
-    """One label, and how it differs from the newest."""
+    """One label, and how it differs from the first."""
 
+    of: str
+    link: str | None
     title: str
     status: str
     texts: tuple[str, ...]
@@ -27,32 +47,34 @@ class ComparedLabel:
     others: tuple[tuple[str, Score], ...]
     """The score of the token table, and of another unit's explanation."""
     changed: tuple[str, ...]
-    """What differs from the newest; empty for that."""
+    """What differs from the first; empty for that."""
     difference: Difference | None
-    """Its score less the newest's, on windows that both judged; None where there are too few."""
+    """Its score less the first's; None where one has none."""
+    exemplars: tuple[ShownExemplar, ...]
+    """The strongest windows of its explain text."""
 
 
 def compared_sides(
-    labels: Sequence[LabelWithRecords],
+    labels: Sequence[JudgedLabel],
 ) -> tuple[tuple[Side, tuple[ComparedLabel, ...]], ...]:
-    """By side, the newest label first and then the others."""
+    """By side, in the order in which they are given."""
     result = []
     for side in Side:
-        own = [(label, records) for label, records in labels if label.side is side]
+        own = [one for one in labels if one.label.side is side]
         if own:
             result.append((side, tuple(_compared(one, own[0]) for one in own)))
     return tuple(result)
 
 
-def _compared(one: LabelWithRecords, newest: LabelWithRecords) -> ComparedLabel:
-    (label, records), (first, of_first) = one, newest
-    difference = None
-    if label is not first and records is not None and of_first is not None:
-        difference = paired_difference_of(first, of_first, label, records)
-    explanation = label.explanation
+def _compared(one: JudgedLabel, first: JudgedLabel) -> ComparedLabel:
+    label, explanation = one.label, one.label.explanation
     senses = explanation.senses if explanation is not None else ()
     texts = [explanation.text] if explanation is not None else [label.reason or "nothing is said"]
+    bands = () if one.records is None else exemplar_bands(label, one.records)
+    strongest = next((band.exemplars for band in bands), ())[:_N_EXEMPLARS]
     return ComparedLabel(
+        of=one.of,
+        link=one.link,
         title=f"{label.origin.explainer or 'no explanation'}, {label.provenance.corpus}",
         status=STATUS_WORDS[label.status],
         texts=tuple(s.description for s in senses) if len(senses) > 1 else tuple(texts),
@@ -61,15 +83,29 @@ def _compared(one: LabelWithRecords, newest: LabelWithRecords) -> ComparedLabel:
             ("token table", label.score("lookup")),
             ("another unit's label", label.score(f"{label.preferred}_null")),
         ),
-        changed=_changed(first, label),
-        difference=difference,
+        changed=_changed(first.label, label),
+        difference=_difference(first, one) if one is not first else None,
+        exemplars=strongest,
     )
+
+
+def _difference(a: JudgedLabel, b: JudgedLabel) -> Difference | None:
+    if a.records is not None and b.records is not None:
+        paired = paired_difference_of(a.label, a.records, b.label, b.records)
+        if paired is not None:
+            return paired
+    scores = (one.label.headline for one in (a, b))
+    return difference_of_scores(*(RatedText(None, s.value, s.low, s.high) for s in scores))
 
 
 def _changed(first: Label, label: Label) -> tuple[str, ...]:
     a, b = first.explanation, label.explanation
+    made, later = first.provenance, label.provenance
     differs = {
-        "text read": first.provenance.corpus_hash != label.provenance.corpus_hash,
+        "subject model": (made.subject, made.subject_revision)
+        != (later.subject, later.subject_revision),
+        "hook point": first.unit.hook != label.unit.hook,
+        "text read": made.corpus_hash != later.corpus_hash,
         "explainer": first.origin.explainer != label.origin.explainer,
         "language model": (a and a.model) != (b and b.model),
         "prompt": (a and a.prompt) != (b and b.prompt),

@@ -60,12 +60,17 @@ class Links:
         """The page of a unit, as a link on that page."""
         return f"{unit.index}.html" if self.are_files else self.unit(unit)
 
-    def compare(self, unit: UnitId) -> str | None:
-        """A unit's labels side by side; None where no server answers."""
+    def compare(self, unit: UnitId, a: str = "", b: str = "") -> str | None:
+        """A unit's labels side by side, or in two dictionaries; None where no server answers."""
         if self.are_files:
             return None
+        asked = {"model": unit.subject, "hook": unit.hook, "index": unit.index}
+        return f"/compare?{urlencode({**asked, **({'a': a, 'b': b} if a else {})})}"
+
+    def moved(self, a: str, b: str = "") -> str | None:
+        """What moved between two dictionaries; None where no server answers."""
         return (
-            f"/compare?{urlencode({'model': unit.subject, 'hook': unit.hook, 'index': unit.index})}"
+            None if self.are_files else f"/moved?{urlencode({'a': a, **({'b': b} if b else {})})}"
         )
 
     def trials(self, unit: UnitId) -> str | None:
@@ -75,6 +80,10 @@ class Links:
     def trials_data(self, unit: UnitId) -> str:
         """The same as JSON."""
         return f"/v1{self.unit(unit)}/trials"
+
+    def document(self, unit: UnitId) -> str | None:
+        """Where a worker is asked for the text around a window; None where no server answers."""
+        return None if self.are_files else f"/v1{self.unit(unit)}/document"
 
     def data(self, unit: UnitId) -> str | None:
         """The unit as JSON; None where no server answers."""

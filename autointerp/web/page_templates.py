@@ -14,6 +14,7 @@ from autointerp.core.scores import Score
 ASSETS: Mapping[str, str] = {
     "style.css": "text/css",
     "jobs.css": "text/css",
+    "compare.css": "text/css",
     "page.js": "text/javascript",
     "requests.js": "text/javascript",
     "jobs.js": "text/javascript",
@@ -24,6 +25,7 @@ ASSETS: Mapping[str, str] = {
     "token_view.js": "text/javascript",
     "worker_state.js": "text/javascript",
     "editor.js": "text/javascript",
+    "documents.js": "text/javascript",
     "firing.js": "text/javascript",
     "own_explanation.js": "text/javascript",
     "icon.svg": "image/svg+xml",

@@ -35,8 +35,8 @@ class WindowRows:
     predicted: Markup
     """Empty where nothing is. An ``i`` may be several tokens, ``data-n`` of them."""
     facts: Mapping[str, str]
-    """By attribute, a value for each ``i`` of the real row: ``ids``, ``real``, ``predicted``; and
-    ``first``, the position of the first in its document."""
+    """By attribute, a value for each ``i`` of the real row: ``ids``, ``real``, ``predicted``;
+    ``first``, the position of the first in its document; and ``window``, its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class WindowTokens:
     real: Sequence[float]
     """Activation of the side, model units."""
     predicted: Sequence[float] | None = None
+    window: int | None = None
+    """Id of the window in its corpus, where that can be asked for."""
 
     def rows(self, *, peak: float) -> WindowRows:
         """Its rows, on one scale from 0 to the peak; levels are rounded to the nearest."""
@@ -73,6 +75,8 @@ class WindowTokens:
         facts = {"first": str(self.offset), "ids": ",".join(ids), "real": _values(real)}
         if predicted is not None:
             facts["predicted"] = _values(predicted, 2)
+        if self.window is not None:
+            facts["window"] = str(self.window)
         peak_at = next((i for i, run in enumerate(runs) if at in run), 0)
         return WindowRows(
             cells.row(real, peak_at, merged=False),

@@ -170,7 +170,8 @@ def _judged(
 def _window(record: ActivationRecord, side: Side) -> WindowTokens:
     predicted = record.predicted if isinstance(record, ScoredRecord) else None
     return WindowTokens(
-        record.tokens, record.token_ids, record.offset, record.side(side), predicted
+        *(record.tokens, record.token_ids, record.offset, record.side(side), predicted),
+        window=record.window,
     )
 
 

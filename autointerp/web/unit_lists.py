@@ -69,7 +69,10 @@ class Glance:
 
 
 def glances(view: View, model: str, links: Links, random: Random) -> Iterator[Glance]:
-    """Of the labels under a name: the best, the worst, some by chance, and those furthest from their token tables."""
+    """The best, the worst, some by chance, and those furthest from their token tables.
+
+    `model` is the name under which the labels are served.
+    """
     for title, sort in _GLANCES.items():
         slots = view.first(_LABELLED, sort, _N_GLANCE, after=None)
         if sort.endswith("surprise"):

@@ -2,12 +2,15 @@
 
 from autointerp.api.routes.compare import router as compare
 from autointerp.api.routes.dictionary import router as dictionary
+from autointerp.api.routes.documents import router as documents
 from autointerp.api.routes.estimates import router as estimates
 from autointerp.api.routes.events import router as events
 from autointerp.api.routes.example_pages import router as example_pages
 from autointerp.api.routes.job_pages import router as job_pages
 from autointerp.api.routes.jobs import router as jobs
 from autointerp.api.routes.labels import router as labels
+from autointerp.api.routes.moved import pages_router as moved_page
+from autointerp.api.routes.moved import router as moved
 from autointerp.api.routes.pages import router as pages
 from autointerp.api.routes.service_health import router as health
 from autointerp.api.routes.sign_in import router as sign_in
@@ -24,5 +27,5 @@ __all__ = ["ROUTERS"]
 ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
     *(estimates, neuronpedia, health, trials, pages, trial_pages, compare, job_pages, sign_in),
-    example_pages,
+    *(example_pages, moved, moved_page, documents),
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,14 @@ from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, number, plain_table, visible
 from autointerp.cli.rendering.result_tables import side_name
-from autointerp.dictionary.comparison import Comparison, Matchup, Pair
+from autointerp.dictionary.comparison import CHANCE, Comparison, Matchup, Pair
+from autointerp.dictionary.comparison_json import name_json, pair_json, summary_json
 from autointerp.dictionary.score_differences import INTERVALS, PAIRED, Difference
 
 if TYPE_CHECKING:
     from autointerp.dictionary.label_tables import RatedLabel
 
 _WIDE, _WIDEST = 100, 140
-_CHANCE = 0.05
 _SHOWN_MISSING = 20
 
 
@@ -45,19 +44,10 @@ def comparison_json(
         "a": str(a),
         "b": str(b),
         "differing_inputs": list(differing),
-        "n_common": len(comparison.pairs),
-        "n_changed": sum(bool(pair.changed) for pair in comparison.pairs),
-        "n_scored": comparison.n_scored,
-        "n_testable": comparison.n_testable,
-        "n_moved": sum(pair.moved for pair in comparison.pairs),
-        "n_moved_by_chance": round(_CHANCE * comparison.n_testable, 2),
-        "spearman": comparison.spearman,
-        "spearman_reason": comparison.spearman_reason,
-        "llm": comparison.llm and asdict(comparison.llm),
-        "matchups": [asdict(matchup) for matchup in comparison.matchups],
-        "units": [_pair_json(pair) for pair in pairs],
-        "only_a": [_rated_name(rated) for rated in comparison.only_a],
-        "only_b": [_rated_name(rated) for rated in comparison.only_b],
+        **summary_json(comparison),
+        "units": [pair_json(pair) for pair in pairs],
+        "only_a": [name_json(rated) for rated in comparison.only_a],
+        "only_b": [name_json(rated) for rated in comparison.only_b],
     }
 
 
@@ -131,7 +121,7 @@ def _summary(comparison: Comparison) -> Iterator[str]:
     n_changed = sum(bool(pair.changed) for pair in comparison.pairs)
     yield f"{counted(len(comparison.pairs), 'unit')} in both, {n_changed} with another label"
     n_moved = sum(pair.moved for pair in comparison.pairs)
-    by_chance = _CHANCE * comparison.n_testable
+    by_chance = CHANCE * comparison.n_testable
     yield (
         f"{n_moved} of {counted(comparison.n_testable, 'score')} moved (*); "
         f"{by_chance:.1f} would by chance alone"
@@ -154,7 +144,7 @@ def _summary(comparison: Comparison) -> Iterator[str]:
         yield (
             f"the LLM's explanations, {counted(llm.n, 'unit')}: {medians}; "
             f"{llm.n_moved} of {counted(llm.n_testable, 'score')} moved, "
-            f"{_CHANCE * llm.n_testable:.1f} would by chance alone"
+            f"{CHANCE * llm.n_testable:.1f} would by chance alone"
         )
 
 
@@ -162,29 +152,3 @@ def _listed(missing: tuple[RatedLabel, ...]) -> str:
     names = [side_name(rated.unit, rated.side) for rated in missing[:_SHOWN_MISSING]]
     rest = len(missing) - len(names)
     return ", ".join(names) + (f" and {rest:,} more" if rest else "")
-
-
-def _rated_name(rated: RatedLabel) -> dict[str, object]:
-    return {"hook": rated.unit.hook, "index": rated.unit.index, "side": str(rated.side)}
-
-
-def _pair_json(pair: Pair) -> dict[str, object]:
-    difference = pair.difference
-    return {
-        **_rated_name(pair.a),
-        "changed": list(pair.changed),
-        "moved": pair.moved,
-        "difference": None if difference is None else asdict(difference),
-        "llm_moved": pair.llm_moved,
-        "llm_difference": pair.llm_difference and asdict(pair.llm_difference),
-        "a": _rated_json(pair.a),
-        "b": _rated_json(pair.b),
-    }
-
-
-def _rated_json(rated: RatedLabel) -> dict[str, object]:
-    names = ["text", "explainer", "model", "prompt", "status", "scorer", "score", "low", "high"]
-    return {
-        **{name: getattr(rated, name) for name in names},
-        "llm": rated.llm and asdict(rated.llm),
-    }

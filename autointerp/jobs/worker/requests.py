@@ -11,6 +11,7 @@ import base64
 import json
 import logging
 import time
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -22,6 +23,7 @@ from autointerp.core.errors import AutointerpError, InputError, UpstreamError, f
 from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
 from autointerp.core.unit_spec import MOST_READ
+from autointerp.corpora.document_text import LostDocument, SoughtWindow, text_around
 from autointerp.jobs.worker.given_scores import ScoringRequest, score_given
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
@@ -31,7 +33,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S, _AWAY_S = 0.2, 5.0
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
-_WITH_SUBJECT = frozenset({"activations", "strongest"})
+_WITH_SUBJECT = frozenset({"activations", "strongest", "document"})
 
 
 class _Request(BaseModel):
@@ -61,6 +63,17 @@ class _Strongest(_Request):
     n: int
     maxima: tuple[_Maxima, ...] = ()
     dtype: str = "float32"
+
+
+class _Document(_Request):
+    model: str
+    dtype: str = "float32"
+    corpus: str
+    seed: int
+    document: str
+    source: str
+    offset: int = Field(ge=0)
+    token_ids: tuple[int, ...] = Field(min_length=1)
 
 
 class _Texts(_Request):
@@ -113,10 +126,10 @@ class RequestHandler:
             return asyncio.run(score_given(self._deps, self._models, asked))
         if kind == "embed":
             return self._vectors(_Texts.model_validate_json(payload))
-        msg = (
-            f"unknown request {kind!r}: workers know activations, strongest, explanation and embed"
-        )
-        raise InputError(msg)
+        if kind == "document":
+            return self._document(_Document.model_validate_json(payload))
+        known = "activations, strongest, explanation, embed and document"
+        raise InputError(f"unknown request {kind!r}: workers know {known}")
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:
         subject = self._models.subject(asked.model, asked.dtype)
@@ -152,6 +165,16 @@ class RequestHandler:
         )
         text = join_tokens(found.tokens) if asked.text is None else asked.text
         return {"model": subject.name, "text": text, **found.plain}
+
+    def _document(self, asked: _Document) -> dict[str, Any]:
+        """The text around a window, or why it cannot be had."""
+        tokenizer = self._models.subject(asked.model, asked.dtype).tokenizer
+        sought = SoughtWindow(**asked.model_dump(exclude={"model", "dtype"}))
+        try:
+            found = text_around(sought, tokenizer)
+        except InputError as error:
+            found = LostDocument(False, f"the corpus cannot be read any more: {error}")
+        return asdict(found)
 
     def _vectors(self, asked: _Texts) -> dict[str, Any]:
         """Vectors of texts, as little-endian halves in base64; the model is loaded once."""

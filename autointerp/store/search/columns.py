@@ -192,15 +192,20 @@ class View:
         """Every slot, by unit."""
         return self._ordered("unit")[0]
 
+    @property
+    def is_newest(self) -> Mask:
+        """Of each slot, whether it is its side's newest label."""
+        newest: Mask = self.numbers[_PLACE][: self.n] == _NEWEST
+        return newest
+
     @cached_property
     def n_newest(self) -> int:
         """How many labels there are without those that are kept beside newer ones."""
-        return int(np.count_nonzero(self.numbers[_PLACE] == _NEWEST))
+        return int(np.count_nonzero(self.is_newest))
 
     def senses(self) -> Slots:
         """Of the same labels as `statuses`, in its order, how many senses each has; 0 for none."""
-        newest = self.numbers[_PLACE][: self.n] == _NEWEST
-        senses: Slots = self.numbers[-1][: self.n][newest]
+        senses: Slots = self.numbers[-1][: self.n][self.is_newest]
         return senses
 
     def statuses(self) -> tuple[Slots, tuple[LabelStatus, ...], Slots, NDArray[np.float64]]:
@@ -208,7 +213,7 @@ class View:
 
         Hook points by their places in `hooks`, statuses by those in what comes second.
         """
-        newest = self.numbers[_PLACE][: self.n] == _NEWEST
+        newest = self.is_newest
         _, hooks, _, _, statuses, _, _, _ = (row[: self.n][newest] for row in self.numbers)
         return hooks, _STATUSES, statuses, self.scores[0][: self.n][newest]
 

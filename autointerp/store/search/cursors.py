@@ -18,6 +18,7 @@ _KEYS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(get_args(Sort), _SCORE),
     "unit": _UNIT,
     "matches": (int, *_SCORE),
+    "moved": (int,),
 }
 """Types of the values that a position in an order, and so a cursor, is made of."""
 

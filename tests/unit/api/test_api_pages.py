@@ -217,5 +217,5 @@ def test_labels_of_other_explainers_stand_beside_the_newest(tmp_path: Path) -> N
         page = client.get("/compare", params=asked).text
         missing = client.get("/compare", params={**asked, "index": 99_999})
     assert page.index("names of rivers") < page.index("big &lt;rivers&gt;")
-    assert "explainer" in page.partition("Other than the newest")[2]
+    assert "explainer" in page.partition("Other than the first")[2]
     assert missing.status_code == 404

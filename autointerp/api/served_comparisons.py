@@ -1,0 +1,183 @@
+"""Two of the server's dictionaries compared, by the labels in memory, and kept for a while."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pydantic_core import from_json
+
+from autointerp.api.label_indexes import LabelIndexes
+from autointerp.api.problems import Problem
+from autointerp.api.unit_pages import records_of
+from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.unreadable import OnUnreadable, if_readable
+from autointerp.dictionary.comparison import Pair, compare_tables, pair_of
+from autointerp.dictionary.label_tables import (
+    Key,
+    LabelTable,
+    RatedLabel,
+    differing_inputs,
+    rated_row,
+    with_prompt,
+)
+from autointerp.dictionary.moves import Moves
+from autointerp.dictionary.rows import OLD_NAMES
+from autointerp.dictionary.selections import LabelSelection, selections_of
+from autointerp.store.label_records import LabelRecords
+from autointerp.store.labels import LabelStore
+from autointerp.store.search.columns import View
+
+_MOST_KEPT = 4
+# Labels that come while a job runs do not make every reader wait for a new comparison.
+_PATIENCE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class ServedLabels:
+    """The labels of a selection as of one moment, by unit."""
+
+    selection: LabelSelection
+    view: View
+    slots: Mapping[Key, int]
+
+    @classmethod
+    def of(cls, selection: LabelSelection, view: View, *, by_layer: bool) -> ServedLabels:
+        """Keys name a layer in place of a hook point where units are matched by that."""
+        _, hooks, indices, sides, *_ = view.numbers
+        slots: dict[Key, int] = {}
+        for slot in selection.slots(view).tolist():
+            hook = view.hooks[hooks[slot]]
+            if by_layer:
+                hook = f"blocks.{hook.split('.', 2)[1]}.any"
+            slots.setdefault((hook, int(indices[slot]), tuple(Side)[sides[slot]]), slot)
+        return cls(selection, view, slots)
+
+    def rated(self, key: Key) -> RatedLabel:
+        """What its row says of a label."""
+        given = from_json(self.view.rows[self.slots[key]])
+        row = {OLD_NAMES.get(name, name): value for name, value in given.items()}
+        return rated_row(row, f"a row of {self.selection}")
+
+    def table(self) -> LabelTable:
+        """All of them, for a comparison by their rows."""
+        ratings = {key: self.rated(key) for key in self.slots}
+        return LabelTable(Path(str(self.selection)), ratings, None)
+
+
+@dataclass(frozen=True, slots=True)
+class ServedComparison:
+    """What moved from A to B, and the labels behind it."""
+
+    a: ServedLabels
+    b: ServedLabels
+    moves: Moves
+    differing: tuple[str, ...]
+    """What makes scores of the two incomparable, a phrase each."""
+    made_at: float
+    took_s: float
+
+    def pairs(
+        self, places: Sequence[int], stores: tuple[LabelStore, LabelStore], note: OnUnreadable
+    ) -> Iterator[Pair]:
+        """Some of the pairs, compared on the windows that both judged where those are kept."""
+        first, second = stores
+        for place in places:
+            key = self.moves.keys[place]
+            a, b = (
+                with_prompt(rated, _label(store, rated, labels.selection, note))
+                for store, labels, rated in (
+                    (first, self.a, self.a.rated(key)),
+                    (second, self.b, self.b.rated(key)),
+                )
+            )
+            read_a, read_b = (partial(_records, store, note) for store in stores)
+            yield pair_of(a, b, read_a, read_b)
+
+
+class ServedComparisons:
+    """Comparisons of what a server has; many threads may ask."""
+
+    def __init__(self, indexes: LabelIndexes) -> None:
+        self._indexes = indexes
+        self._kept: OrderedDict[tuple[LabelSelection, LabelSelection], ServedComparison] = (
+            OrderedDict()
+        )
+        self._lock = threading.Lock()
+
+    def choices(self, names: Sequence[str]) -> list[LabelSelection]:
+        """What can be compared, of the labels that have been read."""
+        result: list[LabelSelection] = []
+        for name in names:
+            known = self._indexes.ready(name)
+            result += selections_of(name, None if known is None else known.view)
+        return result
+
+    def of(self, a: LabelSelection, b: LabelSelection) -> ServedComparison:
+        """B compared with A, by their rows; new labels may be missing for a moment.
+
+        Raises:
+            Problem: 404 where one has no labels, or they have no unit in common.
+        """
+        views = self._indexes.of(a.name), self._indexes.of(b.name)
+        for index in views:
+            index.rows()  # Reads what is new.
+        with self._lock:
+            known = self._kept.get((a, b))
+            if known is None or _is_old(known, views[0].view, views[1].view):
+                known = _compared(a, b, views[0].view, views[1].view)
+                self._kept[a, b] = known
+            self._kept.move_to_end((a, b))
+            while len(self._kept) > _MOST_KEPT:
+                self._kept.popitem(last=False)
+            return known
+
+
+def _is_old(known: ServedComparison, a: View, b: View) -> bool:
+    is_same = known.a.view is a and known.b.view is b
+    return not is_same and time.monotonic() > known.made_at + _PATIENCE * known.took_s
+
+
+def _compared(a: LabelSelection, b: LabelSelection, of_a: View, of_b: View) -> ServedComparison:
+    began = time.monotonic()
+    by_layer = a.site is not None or b.site is not None
+    first = ServedLabels.of(a, of_a, by_layer=by_layer)
+    second = ServedLabels.of(b, of_b, by_layer=by_layer)
+    for labels in (first, second):
+        if not labels.slots:
+            detail = f"there are no labels of {labels.selection.title}"
+            raise Problem(404, "label_unknown", detail)
+    tables = first.table(), second.table()
+    try:
+        comparison = compare_tables(*tables)
+    except InputError as error:
+        detail = f"{a.title} and {b.title} have no unit in common"
+        raise Problem(404, "nothing_in_common", detail) from error
+    keys = {(r.unit, r.side): key for key, r in tables[0].ratings.items()}
+    moves = Moves.of(comparison, lambda pair: keys[pair.a.unit, pair.a.side])
+    now = time.monotonic()
+    return ServedComparison(first, second, moves, differing_inputs(*tables), now, now - began)
+
+
+def _label(
+    store: LabelStore, rated: RatedLabel, selection: LabelSelection, note: OnUnreadable
+) -> Label | None:
+    """The label of a row, which may be kept beside a newer one."""
+    unit = UnitId(selection.name, rated.unit.hook, rated.unit.index)
+    newest = if_readable(partial(store.get_label, unit, rated.side), note)
+    origin = (rated.corpus, rated.explainer)
+    if newest is None or origin == newest.origin or rated.corpus is None:
+        return newest
+    kept = store.kept_of(unit, note)
+    return next((one for one in kept if one.side is rated.side and one.origin == origin), newest)
+
+
+def _records(store: LabelStore, note: OnUnreadable, label: Label) -> LabelRecords | None:
+    return records_of(store, label, note)
