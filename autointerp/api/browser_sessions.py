@@ -2,6 +2,7 @@
 
 The cookie holds a name and a time, never the key. What signs it is made of a secret that all API
 processes share and of the key's own digest: a key that is removed or replaced ends its cookies.
+Who signs out ends every copy of a cookie.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import math
 import re
 import secrets
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
@@ -29,6 +32,10 @@ COOKIE = "autointerp_session"
 LASTS_S = 7 * 24 * 3600
 """Of a sign-in, in seconds."""
 _OWNER, _NAME = "browser_sessions", "secret"
+_ENDED = "signed_out"
+"""Owner of a note for each cookie that was signed out before its time."""
+_LOOK_S, _MOST_KNOWN = 5.0, 1_000
+"""Between two looks whether a cookie was signed out elsewhere; cookies of which that is known."""
 _AGAIN_S = 60.0
 """Between two looks at the shared secret, which changes when Redis is emptied."""
 _VALUE = re.compile(
@@ -72,6 +79,7 @@ class BrowserSessions:
         self._keys, self._jobs, self._clock = keys, jobs, clock
         self._secret: bytes | None = None
         self._read_at = 0.0
+        self._ended: OrderedDict[str, tuple[float, bool]] = OrderedDict()
 
     async def cookie_for(self, caller: Caller) -> str:
         """The value of the cookie that signs the caller in from now on."""
@@ -87,7 +95,41 @@ class BrowserSessions:
         right = await self._signature(name, int(match["until"]))
         known = self._keys.named(name)
         is_right = hmac.compare_digest(signature.encode(), right.encode())
-        return known[1] if known is not None and is_right else None
+        if known is None or not is_right or await self._has_ended(signature):
+            return None
+        return known[1]
+
+    async def end(self, headers: Headers) -> None:
+        """Ends the cookie of a request, and every copy of it, for all API processes.
+
+        Raises:
+            UpstreamError: Redis cannot be reached.
+        """
+        match = _VALUE.search(headers.get("cookie", ""))
+        if match is None or await self.caller_of(headers) is None:
+            return
+        put = partial(self._jobs.put_note, _ENDED, match["signature"], match["until"])
+        await in_thread(put)
+        self._know(match["signature"], ended=True)
+
+    async def _has_ended(self, signature: str) -> bool:
+        looked_at, ended = self._ended.get(signature, (-math.inf, False))
+        if ended or time.monotonic() < looked_at + _LOOK_S:
+            return ended
+        try:
+            ended = await in_thread(partial(self._jobs.note, _ENDED, signature)) is not None
+        except AutointerpError:
+            # Whoever is signed in stays so while Redis is away.
+            if looked_at == -math.inf:
+                raise
+        self._know(signature, ended=ended)
+        return ended
+
+    def _know(self, signature: str, *, ended: bool) -> None:
+        self._ended[signature] = (time.monotonic(), ended)
+        self._ended.move_to_end(signature)
+        while len(self._ended) > _MOST_KNOWN:
+            self._ended.popitem(last=False)
 
     async def _signature(self, name: str, until: int) -> str:
         known = self._keys.named(name)

@@ -20,6 +20,8 @@ from autointerp.store.search.label_index import LabelIndex, LabelQuery
 _LOGGER = logging.getLogger("autointerp.api")
 # Readers wait for the store where what is known is so many times older than it should be.
 _STALE = 4
+_PATIENCE_S = 2.0
+_AGAIN = {"Refresh": "3", "Retry-After": "3"}
 
 
 class LabelIndexes:
@@ -115,6 +117,19 @@ class LabelIndexes:
         if age > _STALE * self._refresh_s:
             await asyncio.shield(task)
         return index
+
+    async def fresh_soon(self, model: str) -> LabelIndex:
+        """The same, for who looks at a page, which is told where labels are still being read.
+
+        Raises:
+            Problem: 404 where it has none; 503 with when to look again.
+            UpstreamError: the store cannot be reached.
+        """
+        try:
+            return await asyncio.wait_for(self.fresh(model), _PATIENCE_S)
+        except TimeoutError as error:
+            detail = f"the labels of {model} are being read; this page looks again by itself"
+            raise Problem(503, "labels_not_read", detail, headers=_AGAIN) from error
 
     async def begin(self) -> None:
         """Takes up the labels of every model, so that the first reader does not wait for that."""

@@ -36,8 +36,8 @@ from autointerp.store.labels import LabelStore
 from autointerp.store.search.columns import View
 
 _MOST_KEPT = 4
-# Labels that come while a job runs do not make every reader wait for a new comparison.
-_PATIENCE = 10
+# Labels that come while a job runs do not make every reader wait for a new comparison of many.
+_QUICK_S, _PATIENCE = 0.2, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +121,16 @@ class ServedComparisons:
         return result
 
     def of(self, a: LabelSelection, b: LabelSelection) -> ServedComparison:
-        """B compared with A, by their rows; new labels may be missing for a moment.
+        """B compared with A, by the rows that have been read; of many, new ones may be missing.
 
         Raises:
             Problem: 404 where one has no labels, or they have no unit in common.
         """
-        views = self._indexes.of(a.name), self._indexes.of(b.name)
-        for index in views:
-            index.rows()  # Reads what is new.
+        first, second = self._indexes.of(a.name).view, self._indexes.of(b.name).view
         with self._lock:
             known = self._kept.get((a, b))
-            if known is None or _is_old(known, views[0].view, views[1].view):
-                known = _compared(a, b, views[0].view, views[1].view)
+            if known is None or _is_old(known, first, second):
+                known = _compared(a, b, first, second)
                 self._kept[a, b] = known
             self._kept.move_to_end((a, b))
             while len(self._kept) > _MOST_KEPT:
@@ -142,7 +140,8 @@ class ServedComparisons:
 
 def _is_old(known: ServedComparison, a: View, b: View) -> bool:
     is_same = known.a.view is a and known.b.view is b
-    return not is_same and time.monotonic() > known.made_at + _PATIENCE * known.took_s
+    patience_s = _PATIENCE * known.took_s if known.took_s > _QUICK_S else 0.0
+    return not is_same and time.monotonic() > known.made_at + patience_s
 
 
 def _compared(a: LabelSelection, b: LabelSelection, of_a: View, of_b: View) -> ServedComparison:

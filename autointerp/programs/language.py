@@ -104,6 +104,15 @@ class Program:
         )
         return tuple(self._level(place) for place in places)
 
+    def level_at(self, tokens: Sequence[str], position: int) -> float:
+        """The level of one token alone, by its 0-based position: that of `levels`."""
+        before = None
+        for run in character_runs(tokens):
+            if position in run:
+                return self._level(Place(tokens, position, run, before))
+            before = run
+        raise IndexError(position)
+
     def _level(self, place: Place) -> float:
         best = 0.0
         for rule in self.rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ HTML = "html"
 """Name of the export format."""
 MARK = "assets/page.js"
 """A file that every such folder has."""
+_ASSET = re.compile(r'/assets/([a-z_]+\.[a-z]+)"')
+"""What the head of a page asks for."""
 _MOST_ROWS = 2_000
 """Units that the page of a model lists: a list of all of a large one would be many megabytes."""
 
@@ -50,13 +53,15 @@ def export_pages(
 
 
 def _write_pages(dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadable) -> None:
-    (folder / "assets").mkdir()
-    for name in ASSETS:
-        (folder / "assets" / name).write_bytes(asset(name))
+    needed = set[str]()
     for path, page in pages_of(dictionary, on_unreadable):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         # A token may be half a surrogate pair, which no encoding writes.
         (folder / path).write_text(page, "utf-8", "backslashreplace")
+        needed.update(_ASSET.findall(page.partition("</head>")[0]))
+    (folder / "assets").mkdir()
+    for name in needed & ASSETS.keys():
+        (folder / "assets" / name).write_bytes(asset(name))
 
 
 def pages_of(

@@ -13,9 +13,10 @@ from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.records import ActivationRecord, band_order
 from autointerp.store.label_records import LabelRecords, ScoredRecord
+from autointerp.web.sense_marks import SenseOf
 from autointerp.web.token_rows import WindowRows, WindowTokens, shown_text
 
-_STRONGEST, _OTHERS, _OF_A_SENSE = 5, 2, 1
+_STRONGEST, _OTHERS, _OF_A_SENSE, _OF_EACH_SENSE = 5, 2, 1, 3
 _MOST, _MOST_OF_A_BAND = {"silent": 2, "random": 3, "other": 2}, 20
 # Of so many senses windows are shown; more are listed without.
 _MOST_SENSES = 3
@@ -35,6 +36,8 @@ class ShownExemplar:
     peak: float
     rows: WindowRows
     source: str
+    sense: int | None = None
+    """0-based, where the label has several and one is known to apply at the peak."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class HeldOutWindow:
     peak: float
     correlation: float | None
     source: str
+    sense: int | None = None
+    """As of an exemplar."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +84,9 @@ class BandShare:
     """Share of its activation that the prediction reaches; None where there is none."""
 
 
-def exemplar_bands(label: Label, records: LabelRecords) -> Iterator[Band]:
+def exemplar_bands(
+    label: Label, records: LabelRecords, sense_of: SenseOf | None = None
+) -> Iterator[Band]:
     """What the explainer read and what is shown beside it, the strongest first."""
     by_stratum: dict[str, list[ActivationRecord]] = defaultdict(list)
     for record in (*records.explain, *records.shown):
@@ -92,8 +99,24 @@ def exemplar_bands(label: Label, records: LabelRecords) -> Iterator[Band]:
         ]
         # The other side has a scale of its own.
         peak = records.peak if side is label.side else max(r.peak(side) for r in found)
-        exemplars = tuple(_exemplar(label, record, side, peak) for record in found)
+        own = sense_of if side is label.side else None
+        exemplars = tuple(_exemplar(label, record, side, peak, own) for record in found)
         yield Band(_title(name, n_bands), exemplars)
+
+
+def sense_bands(label: Label, records: LabelRecords, sense_of: SenseOf) -> Iterator[Band]:
+    """The strongest exemplars of each sense."""
+    by_sense: dict[int, list[ActivationRecord]] = defaultdict(list)
+    for record in sorted(records.explain, key=lambda record: -record.peak(label.side)):
+        sense = sense_of(record)
+        if sense is not None and record.peak(label.side) > 0:
+            by_sense[sense].append(record)
+    for sense, found in sorted(by_sense.items()):
+        exemplars = tuple(
+            _exemplar(label, record, label.side, records.peak, sense_of)
+            for record in found[:_OF_EACH_SENSE]
+        )
+        yield Band(f"Sense {sense + 1}", exemplars)
 
 
 def _order(stratum: str) -> tuple[int, int, str]:
@@ -112,12 +135,17 @@ def _title(stratum: str, n_bands: int) -> str:
     return f"Quantile band {int(stratum.removeprefix('band')) + 1} of {n_bands}, 1 the weakest"
 
 
-def _exemplar(label: Label, record: ActivationRecord, side: Side, peak: float) -> ShownExemplar:
+def _exemplar(
+    label: Label, record: ActivationRecord, side: Side, peak: float, sense_of: SenseOf | None
+) -> ShownExemplar:
     rows = _window(record, side).rows(peak=peak)
-    return ShownExemplar(record.peak(side), rows, source_of(label, record))
+    sense = sense_of(record) if sense_of is not None and record.peak(side) > 0 else None
+    return ShownExemplar(record.peak(side), rows, source_of(label, record), sense)
 
 
-def held_out_groups(label: Label, records: LabelRecords) -> Iterator[HeldOutGroup]:
+def held_out_groups(
+    label: Label, records: LabelRecords, sense_of: SenseOf | None = None
+) -> Iterator[HeldOutGroup]:
     """The strongest windows, and of the others those predicted best and worst, and of each sense.
 
     Each window once.
@@ -142,8 +170,19 @@ def held_out_groups(label: Label, records: LabelRecords) -> Iterator[HeldOutGrou
         chosen = [record for record in records_of_group if record.window not in seen][:most]
         seen.update(record.window for record in chosen)
         if chosen:
-            shown = (_judged(label, one, records.peak, fits[one.window]) for one in chosen)
-            yield HeldOutGroup(title, tuple(shown))
+            yield HeldOutGroup(
+                title,
+                tuple(
+                    HeldOutWindow(
+                        _window(one, side).rows(peak=records.peak),
+                        one.peak(side),
+                        fits[one.window],
+                        source_of(label, one),
+                        sense_of(one) if sense_of is not None and one.peak(side) > 0 else None,
+                    )
+                    for one in chosen
+                ),
+            )
 
 
 def _windows_of_senses(label: Label) -> dict[int, set[int]]:
@@ -158,13 +197,6 @@ def _windows_of_senses(label: Label) -> dict[int, set[int]]:
             if trial.senses[at] >= 0:
                 result[trial.senses[at]].add(trial.window)
     return result
-
-
-def _judged(
-    label: Label, record: ScoredRecord, peak: float, correlation: float | None
-) -> HeldOutWindow:
-    rows = _window(record, label.side).rows(peak=peak)
-    return HeldOutWindow(rows, record.peak(label.side), correlation, source_of(label, record))
 
 
 def _window(record: ActivationRecord, side: Side) -> WindowTokens:

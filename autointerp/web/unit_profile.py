@@ -13,6 +13,7 @@ from autointerp.core.sense_types import Receipt, Sense, SenseScore, survivors
 from autointerp.store.label_records import LabelRecords
 from autointerp.web.activation_chart import ActivationChart
 from autointerp.web.page_links import Links
+from autointerp.web.sense_marks import sense_marks, sensed_explanation, tells_of_exemplars
 from autointerp.web.token_rows import shown_text
 from autointerp.web.unit_exemplars import (
     Band,
@@ -21,6 +22,7 @@ from autointerp.web.unit_exemplars import (
     band_shares,
     exemplar_bands,
     held_out_groups,
+    sense_bands,
 )
 from autointerp.web.unit_lists import NOWHERE, Paths
 
@@ -63,6 +65,10 @@ class SideView:
     explanations: tuple[ExplanationPart, ...]
     receipts: tuple[Receipt, ...]
     survived: tuple[int, int]
+    senses: tuple[Band, ...]
+    """Exemplars by sense."""
+    unsensed: str
+    """Why exemplars are not shown by sense, where the label has several; else empty."""
     bands: tuple[Band, ...]
     held_out: tuple[HeldOutGroup, ...]
     shares: tuple[BandShare, ...]
@@ -99,6 +105,7 @@ class UnitProfile:
 
 
 def _side(label: Label, records: LabelRecords | None) -> SideView:
+    sense_of = None if records is None else sense_marks(label, peak=records.peak)
     return SideView(
         label,
         _SIDES[label.side],
@@ -108,13 +115,25 @@ def _side(label: Label, records: LabelRecords | None) -> SideView:
         tuple(_explanations(label)),
         label.receipts,
         survivors(label.receipts),
-        () if records is None else tuple(exemplar_bands(label, records)),
-        () if records is None else tuple(held_out_groups(label, records)),
+        () if records is None or sense_of is None else tuple(sense_bands(label, records, sense_of)),
+        _unsensed(label),
+        () if records is None else tuple(exemplar_bands(label, records, sense_of)),
+        () if records is None else tuple(held_out_groups(label, records, sense_of)),
         () if records is None else band_shares(records, label.side),
         ActivationChart.of(label.stats, label.side),
         _effects(label.promoted, label.promoted_values),
         _effects(label.suppressed, label.suppressed_values),
         tuple(_provenance(label)),
+    )
+
+
+def _unsensed(label: Label) -> str:
+    explanation = sensed_explanation(label)
+    if explanation is None or tells_of_exemplars(explanation):
+        return ""
+    return (
+        "Which sense an exemplar is of is not known: where a reader, and not rules, says that a "
+        "sense applies, it read the held-out text alone. The windows there are marked by sense."
     )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import partial
+from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -34,6 +36,8 @@ _ON_A_PAGE = 25
 )
 async def diff(state: State, _caller: Reader, query: Annotated[DiffQuery, Query()]) -> Response:
     """Compares two dictionaries of this server: labels that changed, scores that moved."""
+    for text in (query.a, query.b):
+        await state.indexes.fresh_soon(chosen(text).name)
     found = await in_thread(partial(diff_of, state, query))
     return Response(json_of(found), media_type=JSON)
 
@@ -42,7 +46,17 @@ async def diff(state: State, _caller: Reader, query: Annotated[DiffQuery, Query(
 @html_page
 async def moved_page(request: Request, state: State, _caller: Reader) -> str:
     """Shows the same in a browser, and the choice of the two before."""
-    return await in_thread(partial(_page, state, request))
+    asked = {key: value for key, value in request.query_params.items() if value}
+    problem = None
+    if {"a", "b"} <= asked.keys():
+        try:
+            for key in ("a", "b"):
+                await state.indexes.fresh_soon(chosen(asked[key]).name)
+        except Problem as error:
+            if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                raise
+            problem = error.detail
+    return await in_thread(partial(_page, state, asked, problem))
 
 
 def chosen(text: str) -> LabelSelection:
@@ -87,11 +101,10 @@ def diff_of(state: AppState, query: DiffQuery) -> DiffOut:
     )
 
 
-def _page(state: AppState, request: Request) -> str:
-    asked = {key: value for key, value in request.query_params.items() if value}
-    found, problem = None, None
+def _page(state: AppState, asked: Mapping[str, str], problem: str | None) -> str:
+    found = None
     try:
-        if {"a", "b"} <= asked.keys():
+        if problem is None and {"a", "b"} <= asked.keys():
             query = DiffQuery.model_validate({"limit": _ON_A_PAGE, **asked})
             found = diff_of(state, query).model_dump()
     except ValidationError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from functools import partial
 from random import Random
@@ -30,8 +29,6 @@ from autointerp.web.unit_profile import UnitProfile
 router = APIRouter(include_in_schema=False)
 _LINKS = Links()
 _N_ROWS = 50
-_PATIENCE_S = 2.0
-_AGAIN = {"Refresh": "3", "Retry-After": "3"}
 _KEPT = {"Cache-Control": "max-age=3600"}
 
 
@@ -56,11 +53,7 @@ async def model_page(
     cursor: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> str:
     """Shows the layers of a model, and units by score or by words."""
-    try:
-        index = await asyncio.wait_for(state.indexes.fresh(model), _PATIENCE_S)
-    except TimeoutError as error:
-        detail = f"the labels of {model} are being read; this page looks again by itself"
-        raise Problem(503, "labels_not_read", detail, headers=_AGAIN) from error
+    index = await state.indexes.fresh_soon(model)
     number = int(layer) if layer.isascii() and layer.isdigit() else None
     asked = Asked(q.strip(), number, sort if sort in ORDERS else "-score")
     order: Any = None if asked.sort == "matches" else asked.sort

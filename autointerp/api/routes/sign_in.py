@@ -57,9 +57,10 @@ async def sign_in(request: Request, state: State) -> Response:
 
 
 @router.post("/sign-out")
-async def sign_out(request: Request) -> Response:
-    """Takes the cookie back."""
+async def sign_out(request: Request, state: State) -> Response:
+    """Takes the cookie back and ends every copy of it."""
     refuse_foreign(request.headers)
+    await state.sessions.end(request.headers)
     return _led_to("/sign-in", set_cookie("", secure=_is_encrypted(request)))
 
 

@@ -79,6 +79,29 @@ def test_who_is_signed_in_sees_pages_and_rest_and_signs_out(client: TestClient) 
     assert client.get("/v1/jobs").status_code == 401
 
 
+def test_a_copy_of_a_cookie_ends_with_the_sign_out(client: TestClient, service: Service) -> None:
+    sign_in(client, SUBMIT)
+    stolen = {"cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+    client.cookies.clear()
+    assert client.get("/v1/jobs", headers=stolen).status_code == 200
+    client.post("/sign-out", headers={**OWN, **stolen})
+    assert client.get("/v1/jobs", headers=stolen).status_code == 401
+    # Another API process on the same Redis, which never saw it.
+    other = BrowserSessions(ring(*ENTRIES), service.backend.jobs)
+    assert asyncio.run(other.caller_of(Headers(stolen))) is None
+
+
+def test_a_sign_out_ends_no_other_cookie_and_forged_ones_are_not_noted(
+    client: TestClient, service: Service
+) -> None:
+    sign_in(client, READ)
+    forged = f"{COOKIE}=viewer:99999999999:{'A' * 43}"
+    client.post("/sign-out", headers={**OWN, "cookie": forged})
+    assert service.backend.jobs.note("signed_out", "A" * 43) is None
+    sign_in(client, SUBMIT)
+    assert client.get("/v1/jobs").status_code == 200
+
+
 def test_the_cookie_holds_no_key_and_no_script_or_other_site_gets_it(client: TestClient) -> None:
     given = sign_in(client, SUBMIT).headers["set-cookie"]
     assert SUBMIT not in given

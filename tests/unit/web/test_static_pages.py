@@ -67,6 +67,11 @@ def test_what_needs_the_model_is_left_out_and_said(pages: Path) -> None:
     assert "a server scores an explanation of yours here" in unit
 
 
+def test_only_what_the_pages_ask_for_is_copied(pages: Path) -> None:
+    copied = {path.name for path in (pages / "assets").iterdir()}
+    assert copied == {"style.css", "icon.svg", "page.js"}
+
+
 def test_a_page_says_what_the_label_and_its_scores_are(pages: Path) -> None:
     (label,) = open_example().find("15:1493")
     text = (pages / "models/smollm2-135m/units/blocks.15.mlp.hook_post/1493.html").read_text()
