@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 
 from autointerp.core.explanations import Label
 from autointerp.core.records import UnitSets
+from autointerp.core.sense_types import Sense
 
 UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 HOSTILE = (
@@ -26,8 +27,11 @@ HOSTILE = (
     "{{ 7 * 7 }}",
 )
 COMPARED = "/compare?model=tiny&hook=blocks.5.mlp.hook_post&index=131"
+SENSED = "/models/tiny/units/blocks.5.mlp.hook_post/150"
+MOVED = "/moved?a=tiny&b=other"
 PAGES = (
-    *("/", "/models/tiny", UNIT, f"{UNIT}/trials", COMPARED),
+    *("/", "/models/tiny", UNIT, f"{UNIT}/trials", COMPARED, f"{COMPARED}&a=tiny&b=other"),
+    *("/moved", f"{MOVED}&only=all", "/moved?a=tiny&b=none", SENSED),
     *("/models/none", "/models/tiny?q=nothing+is+so", "/example/models/smollm2-135m/index.html"),
 )
 
@@ -44,6 +48,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     service = make_service(tmp_path_factory.mktemp("site"))
     put_labels(service.stores, [hostile_label()])
     service.stores.of("tiny").put_sets(hostile_sets())
+    # A second dictionary, in which one unit is another's and one scores much less.
+    unlike = make_label(make_unit(132, subject="other"), text=HOSTILE[0], score=0.95)
+    put_labels(service.stores, [make_label(make_unit(subject="other"), score=-0.3), unlike])
+    service.stores.of("other").put_sets(make_sets(make_unit(subject="other")))
+    put_labels(service.stores, [sensed_label()])
+    service.stores.of("tiny").put_sets(make_sets(make_unit(150)))
     say_alive(service.backend)
     with listening(service.app) as address:
         yield address
@@ -53,6 +63,15 @@ def hostile_label() -> Label:
     return make_label(
         make_unit(140), text="<b>bold</b> claims", top_tokens=HOSTILE, promoted=HOSTILE
     )
+
+
+def sensed_label() -> Label:
+    """Two senses with rules: the first of everything, the second of nothing."""
+    rules = ("10: position < 99", '5: token = " never seen"')
+    senses = tuple(Sense(f"sense {rule}", 10.0, program=rule) for rule in rules)
+    made = make_label(make_unit(150))
+    assert made.explanation is not None
+    return replace(made, explanation=replace(made.explanation, senses=senses))
 
 
 def hostile_sets() -> UnitSets:
@@ -84,3 +103,27 @@ def test_tokens_are_text_and_nothing_of_them_runs(browser: Browser, site: str) -
         assert "{{ 7 * 7 }}" in shown
         assert "<b>bold</b> claims" in shown
         assert "\x1b" not in page.content()
+
+
+def test_what_moved_leads_to_the_unit_in_both_by_keys_alone(browser: Browser, site: str) -> None:
+    with opened(browser, site + MOVED) as page:
+        link = page.locator(".moved li a").first
+        name = link.inner_text()
+        link.focus()
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/compare?*")
+        assert f"Labels of {name}, side by side" in page.locator("h1").inner_text()
+        assert page.locator(".both > .said").count() == 2
+        page.locator("select[name=b]").select_option("tiny")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**b=tiny*")
+
+
+def test_an_exemplar_has_the_colour_and_number_of_its_sense(browser: Browser, site: str) -> None:
+    with opened(browser, site + SENSED) as page:
+        first = page.locator("ul[aria-label='Sense 1'] li").first
+        assert first.locator(".tag").inner_text() == "1"
+        colour = "one => getComputedStyle(one).borderLeftColor"
+        assert first.evaluate(colour) == page.locator(".senses .s0").first.evaluate(colour)
+        assert page.locator("ul[aria-label='Sense 2']").count() == 0

@@ -16,6 +16,12 @@ UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 WORDS = ("<img src=x onerror=alert(1)>", " river", " \x1b[31m", " שלום", "\\xf0\\x9f", "\n")
 
 
+AROUND = {
+    **{"before": "Once\n\x1b[31m <b>upon</b> ", "window": "the \u202eRhine", "after": " ran."},
+    **{"n_before": 1200, "n_after": 0},
+}
+
+
 def read_numbered(asked: dict[str, Any]) -> dict[str, Any]:
     """A token a letter, whose id is its number; the unit is as active as that is, up to 6."""
     ids = asked.get("token_ids") or [ord(letter) for letter in asked["text"]]
@@ -30,6 +36,8 @@ def reply(asked: dict[str, Any]) -> dict[str, Any]:
         return find_units(asked)
     if "units" in asked:
         return read_numbered(asked)
+    if "document" in asked:
+        return AROUND
     return {**score_words(asked), "kept_as": asked.get("keep_as")}
 
 
@@ -196,3 +204,41 @@ def test_units_that_fire_on_a_text_lead_to_their_pages(browser: Browser, site: s
         expect(box.locator("[role=alert]")).to_have_text(
             "Write layers as numbers and ranges: 5, 7-9."
         )
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_document_around_a_window_is_shown_with_the_window_marked(
+    browser: Browser, site: str, service: Service, scheme: str, width: int
+) -> None:
+    with opened(browser, site + UNIT, width=width, scheme=scheme) as page:
+        window = page.locator(".window").first
+        window.locator("summary").click()
+        window.get_by_text("show the document around it").click()
+        expect(window.locator("mark")).to_have_text("the \\u202eRhine")
+        expect(window.locator("blockquote")).to_contain_text("\\u001b[31m <b>upon</b>")
+        expect(window).to_contain_text("1,200 tokens before are not shown")
+        [(kind, asked)] = service.worker.asked
+        assert (kind, asked["corpus"]) == ("document", "wiki")
+        assert serious_findings(page) == []
+        assert overflow(page) == 0
+
+
+@pytest.mark.parametrize(
+    ("lost", "said"),
+    [
+        ({"has_changed": True, "reason": "York is another text now"}, "York is another text now."),
+        ({"has_changed": False, "reason": "it is not there"}, "It is not there."),
+    ],
+)
+def test_a_document_that_cannot_be_shown_says_why(
+    browser: Browser, site: str, service: Service, lost: dict[str, Any], said: str
+) -> None:
+    service.worker.reply = lambda _: lost
+    with opened(browser, site + UNIT) as page:
+        page.keyboard.press("o")
+        window = page.locator(".window").first
+        button = window.get_by_text("show the document around it")
+        button.click()
+        expect(window).to_contain_text(said)
+        expect(button).to_be_enabled()
