@@ -114,7 +114,9 @@ def test_what_moved_leads_to_the_unit_in_both_by_keys_alone(browser: Browser, si
         page.wait_for_url("**/compare?*")
         assert f"Labels of {name}, side by side" in page.locator("h1").inner_text()
         assert page.locator(".both > .said").count() == 2
-        page.locator("select[name=b]").select_option("tiny")
+        chosen = page.locator("select[name=b]")
+        chosen.select_option("tiny")
+        chosen.focus()
         page.keyboard.press("Tab")
         page.keyboard.press("Enter")
         page.wait_for_url("**b=tiny*")
