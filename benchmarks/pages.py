@@ -68,7 +68,7 @@ def unit_page(store: FolderLabelStore, view: View, words: TextIndex, unit: UnitI
         for label, own in zip(labels, sets, strict=True)
     ]
     paths = unit_paths(view, words, unit, LINKS, Random(0))
-    profile = UnitProfile.of(sides, LINKS, paths)
+    profile = UnitProfile.of(unit, sides, LINKS, paths)
     values = {"links": LINKS, "view": profile, "words": STATUS_WORDS, "llms": (), "kept": ()}
     return render("unit.html", values)
 
@@ -78,8 +78,8 @@ def model_page(view: View, model: str) -> str:
     of, statuses, kinds, scores = view.statuses()
     lines = layer_lines(view.hooks, of, statuses, kinds, scores, view.senses())
     first = view.first(Filters(), "-score", N_ROWS, after=None).tolist()
-    rows = unit_lines((json.loads(view.rows[slot]) for slot in first), LINKS)
-    looks = tuple(glances(view, LINKS, Random(0)))
+    rows = unit_lines((json.loads(view.rows[slot]) for slot in first), model, LINKS)
+    looks = tuple(glances(view, model, LINKS, Random(0)))
     shown = ModelView(
         model, LINKS, len(of), median_of(scores), lines, rows, glances=looks, more="/more"
     )
