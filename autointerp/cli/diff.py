@@ -48,6 +48,7 @@ def register(app: typer.Typer) -> None:
         a: _A, b: _B, only: _Only = Only.ALL, force: _Force = False, as_json: AsJson = False
     ) -> None:
         """Compares two dictionaries: labels that changed, scores that moved."""
+        say(f"reading {a} and {b}")
         # Imported when the command runs: they bring Arrow and numpy.
         from autointerp.cli.rendering.diff_table import (  # noqa: PLC0415
             comparison_json,

@@ -16,6 +16,7 @@ from autointerp.cli.rendering.console import (
     plain_table,
     print_json,
     result_console,
+    say_loading,
     visible,
 )
 
@@ -32,6 +33,7 @@ def register(app: typer.Typer) -> None:
     @app.command()
     def doctor(as_json: AsJson = False) -> None:
         """Shows what is installed, what can be reached, and what to do about the rest."""
+        say_loading()
         # Together these take longer to import than --help may take.
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.diagnostics import (  # noqa: PLC0415

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
         data: _Data = None,
     ) -> None:
         """Serves the API; with --embedded everything that it needs on this machine."""
+        say("loading the server")
         # Imported when the command runs: they bring FastAPI.
         from autointerp.serving.launch import serve_api, serve_everything  # noqa: PLC0415
         from autointerp.settings import read_settings  # noqa: PLC0415
