@@ -55,17 +55,17 @@ def number_of(answer: str, text: str, allowed: range, *, cut_off: bool) -> int |
     """
     digits = plain_characters(answer)
     if re.search(r"\d", text) or not _WORD.search(text):
-        return _Reader(text, allowed, NUMBER, cut_off=cut_off).read(digits)
+        return _NumberReader(text, allowed, NUMBER, cut_off=cut_off).read(digits)
     digits, text = (_WORD.sub(_in_digits, one) for one in (digits, text))
     alone = rf"{NUMBER}(?!\s*[*_`\"')]*[ \t]+[^\W\d_])"
-    return _Reader(text, allowed, alone, cut_off=cut_off).read(digits)
+    return _NumberReader(text, allowed, alone, cut_off=cut_off).read(digits)
 
 
 def _in_digits(word: re.Match[str]) -> str:
     return _DIGITS[word[0].lower()].ljust(len(word[0]))
 
 
-class _Reader:
+class _NumberReader:
     """One look at a text."""
 
     def __init__(self, text: str, allowed: range, number: str, *, cut_off: bool) -> None:
