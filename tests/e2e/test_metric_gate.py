@@ -15,7 +15,7 @@ from autointerp.subjects import load_subject, parse_units
 @pytest.fixture(scope="module")
 def checks(smollm2_cache: Path) -> dict[str, MetricCheck]:
     subject = load_subject("smollm2-135m", cache_dir=smollm2_cache)
-    corpus = load_corpus("wiki", subject, n_tokens=24_576, n_ctx=64, seed=0)
+    corpus = load_corpus("wiki", subject, n_tokens=12_288, n_ctx=64, seed=0)
     units = parse_units("random:100@0,3,7,11,14", subject)
     read = read_units(subject, corpus, units, ReadOptions(n_heldout=40, explain=False))
     return {check.metric: check for check in check_metrics(read)}
