@@ -47,6 +47,7 @@ _ELEMENT = re.compile(
     r"(?P<text>(?:[^<>]|<!\[CDATA\[|\]\]>|</?(?:b|i|em|strong|code)>)+)</(?P=name)>",
     re.MULTILINE,
 )
+_TAG = re.compile(r"<[A-Za-z][^<>]*>[^<>]*</[^<>]*>|<[^<>]*>")
 _INNER = re.compile(r"<!\[CDATA\[|\]\]>|</?(?:b|i|em|strong|code)>")
 _ROW = re.compile(r"^[ \t]*\|(?P<cells>[^\n]*)\|[ \t]*$", re.MULTILINE)
 _QUOTED = r"\"[^\"\n]+\"|“[^”\n]+”|„[^“”\n]+[“”]|«[^»\n]+»|「[^」\n]+」|『[^』\n]+』"
@@ -104,7 +105,11 @@ def labelled_text(text: str, *, any_name: bool) -> str | None:
 
 def _elements(text: str) -> Iterator[_Marked]:
     for one in _ELEMENT.finditer(text):
-        if re.search(r"\w", one["text"]):
+        # One of any name in a sentence is spoken of, or marks a word.
+        line = text.find("\n", one.end())
+        behind = _TAG.sub("", text[one.end() : None if line < 0 else line])
+        is_alone = _NAMES.match(one["name"]) or not re.search(r"\w", behind)
+        if is_alone and re.search(r"\w", one["text"]):
             yield _Marked(one.start(), one["name"], _INNER.sub("", one["text"]).strip())
 
 
@@ -158,8 +163,14 @@ def _labelled(text: str) -> Iterator[_Marked]:
             below = itertools.takewhile(str.strip, text[one.end() + 1 :].split("\n"))
             lines = itertools.takewhile(lambda line: line[0] in " \t", below)
             yield _Marked(one.start(), one["name"], " ".join(map(str.strip, lines)))
-        elif one["rest"] and is_label and _is_name(one["name"]):
+        elif one["rest"] and is_label and _is_name(one["name"]) and not _is_quoted(one):
             yield _Marked(one.start(), one["name"], one["rest"].strip())
+
+
+def _is_quoted(label: re.Match[str]) -> bool:
+    """Whether a quotation ends right behind it, as in ``"Answer:" before an answer``."""
+    mark = label["rest"][0]
+    return mark in "\"'`" and label[0][: label.start("sign") - label.start()].count(mark) % 2 == 1
 
 
 def _is_name(text: str) -> bool:

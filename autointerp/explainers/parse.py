@@ -10,6 +10,7 @@ from contextlib import suppress
 from autointerp.explainers.labelled_text import labelled_text
 from autointerp.explainers.unwrapped import unwrapped, unwrapped_line
 from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
+from autointerp.llm.json_in_text import json_objects
 from autointerp.llm.thoughts import without_thoughts
 
 NO_PATTERN = "no single pattern"
@@ -27,7 +28,8 @@ class TooManyWordsError(NoAnswerError):
 
 _REFUSAL = re.compile(
     r"^(?:i(?:['’]?m| am) (?:very |so )?(?:sorry|not able|unable)|sorry, (?:but )?i"
-    r"|i (?:can(?:not|['’]t)|won['’]t|will not)|as an ai|unfortunately,? i)\b",
+    r"|i (?:can(?:not|['’]t)|won['’]t|will not)|as an ai|unfortunately,? i"
+    r"|(?:my )?apologies,? (?:but )?i)\b",
     re.IGNORECASE,
 )
 # A rule, or two dashes, in a line for itself.
@@ -35,7 +37,10 @@ _SIGNATURE = re.compile(r"(?<=\S)[ \t]*\n\s*(?:--|-{3,}|_{3,}|\*{3,})[ \t]*\n")
 _UNQUOTED = re.compile(r"\{\s*[\"']?explanation[\"']?\s*:\s*([^\"'{}\[\]\n]+?)\s*,?\s*\}", re.I)
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*\w*[ \t]*")
 # A line that ends in a colon, or one or two words of greeting.
-_INTRODUCTION = re.compile(r".*[:：][ \t*_]*|\W*\w+(?: \w+)?[!！]\W*|[ \t]*-{3,}[ \t]*")
+_INTRODUCTION = re.compile(
+    r".*[:：][ \t*_]*|\W*\w+(?: \w+)?[!！]\W*|[ \t]*-{3,}[ \t]*"
+    r"|\W*(?i:ok(?:ay)?|sure|certainly|of course|alright|understood)\W*"
+)
 _PREAMBLE = re.compile(
     r"^(?:the|this) (?:neuron|feature|unit) "
     r"(?:(?:is )?(?:active|activates?|fires?|responds?|looks?)(?: strongly)?"
@@ -133,6 +138,8 @@ def _one_line(text: str) -> str:
 def _line(text: str) -> str:
     """The line that gives the explanation: marked as it, or the first that is no introduction."""
     refuse_refusal(text)
+    if _is_object(text):
+        return _json_field(text)
     if "explanation" in text.lower() and re.search("[{｛]", text):
         with suppress(NoAnswerError):
             return _json_field(text)
@@ -142,6 +149,12 @@ def _line(text: str) -> str:
     lines = [line for line in text.split("\n") if line.strip() and not _FENCE.fullmatch(line)]
     begins = next((i for i, line in enumerate(lines) if not _INTRODUCTION.fullmatch(line)), 0)
     return unwrapped_line(lines[begins]) if lines else ""
+
+
+def _is_object(text: str) -> bool:
+    """Whether nothing else is in it than a JSON object, which is no explanation itself."""
+    found = json_objects(text)
+    return len(found) == 1 and not (text[: found[0].start] + text[found[0].end :]).strip()
 
 
 def _json_field(text: str) -> str:

@@ -704,6 +704,8 @@ PLAINLY_EXPLAINED = (
     "***words about cats***",
     "words about cats【1†source】",
     "Sure!\nwords about cats",
+    "Okay.\n\nwords about cats",
+    "Of course\nwords about cats",
     "\\text{words about cats}",
     "words about cats\nwords about cats",
     "`words about cats`",

@@ -118,6 +118,9 @@ def test_an_explanation_in_another_form_is_read(text: str, as_json: bool) -> Non
         '{"explanation": cats',
         "- cats\n- dogs",
         "ユーザーは「cats」と言います",
+        "<b>cats</b> and dogs",
+        "<title>x</title> elements in HTML",
+        'The label "Total:" in tables',
     ],
 )
 def test_what_resembles_an_explanation_is_not_read(text: str) -> None:
@@ -143,12 +146,29 @@ def test_what_resembles_an_explanation_is_not_read(text: str) -> None:
         "prices - in euros",
         "snake_case_names_",
         "citations such as [1]",
+        '"Answer:" before an answer',
+        "`Label:` in lists of “Labels:”",
+        "“Explanation:” in quizzes",
     ],
 )
 @pytest.mark.parametrize("form", ["{}", "Explanation: {}"])
 def test_an_explanation_that_speaks_of_marks_keeps_them(form: str, text: str) -> None:
     read = parse_explanation(form.format(text), as_json=False, max_words=9)
     assert read == text.rstrip(".")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"explanation": null}',
+        '{"explanation": ["cats", "dogs"]}',
+        '{"label": "cats", "reason": "dogs"}',
+        "My apologies, but I cannot help with that.",
+    ],
+)
+def test_what_holds_no_explanation_is_none_where_a_line_was_asked_for(text: str) -> None:
+    with pytest.raises(NoAnswerError, match="not JSON|refusal"):
+        parse_explanation(text, as_json=False, max_words=9)
 
 
 @pytest.mark.parametrize(
