@@ -59,6 +59,7 @@ _SAYS = re.compile(
 )
 # Longer ones say more than what the explanation is.
 _SHORT_LINE = re.compile(r"^(?=[^\n]*[\"“„«「『])[^\n]{3,200}$", re.MULTILINE)
+_LINE_WITH_TEXT = re.compile(r"^[^\S\n]*\S[^\n]*", re.MULTILINE)
 _BLOCK = re.compile(r"[|>][+-]?\d?")
 _LAST_BOLD = re.compile(r"[ \t]*(\*\*|__)(?P<text>[^\n*:：!?]+)\1[. \t]*")
 _BOX = re.compile(
@@ -149,7 +150,8 @@ def _titled(text: str) -> Iterator[_Marked]:
     for one in (*_HEADING.finditer(text), *alone):
         parts = one.groupdict()
         name = parts.get("hashes") or parts.get("section") or parts.get("above") or one["name"]
-        below = next((line for line in text[one.end() :].splitlines() if line.strip()), "")
+        found = _LINE_WITH_TEXT.search(text, one.end())
+        below = found[0] if found else ""
         if below and _is_name(name) and not (_HEADING.match(below) or _LABEL.match(below)):
             yield _Marked(one.start(), name, below.strip())
 

@@ -11,6 +11,7 @@ from autointerp.explainers.labelled_text import labelled_text
 from autointerp.explainers.unwrapped import unwrapped, unwrapped_line
 from autointerp.llm.answers import ONLY_REASONING, NoAnswerError, find_object
 from autointerp.llm.json_in_text import json_objects
+from autointerp.llm.plain_form import without_runs
 from autointerp.llm.thoughts import without_thoughts
 
 NO_PATTERN = "no single pattern"
@@ -117,7 +118,7 @@ def answer_text(reply: str) -> str:
     Raises:
         NoAnswerError: nothing else is in it.
     """
-    text = without_thoughts(reply).strip()
+    text = without_runs(without_thoughts(reply)).strip()
     if not text:
         raise NoAnswerError(ONLY_REASONING if reply.strip() else "the reply held nothing")
     return text

@@ -15,7 +15,7 @@ from autointerp.llm.chat_model import ChatReply, TokenChoice
 from autointerp.llm.json_in_text import FoundObject, json_objects, strict_json
 from autointerp.llm.listed_values import as_list
 from autointerp.llm.named_values import named_value, without_asides
-from autointerp.llm.plain_form import plain_characters, plain_form
+from autointerp.llm.plain_form import plain_characters, plain_form, without_runs
 from autointerp.llm.rival_answers import SeveralValuesError
 from autointerp.llm.short_answers import (
     are_names,
@@ -53,7 +53,7 @@ def answer_of(reply: ChatReply) -> str:
     Raises:
         NoAnswerError: nothing else is in it.
     """
-    shown = without_thoughts(reply.text)
+    shown = without_runs(without_thoughts(reply.text))
     if shown.strip():
         return _FENCE.sub(lambda line: " " * len(line[0]), shown)
     reason = ONLY_REASONING if is_only_reasoning(reply) else "the reply held nothing"

@@ -22,6 +22,8 @@ _FORMATTING = re.compile(
     re.IGNORECASE,
 )
 _CITED = re.compile(r"【[^【】\n]*†[^【】\n]*】|(?<=\d) ?\[\^?\d{1,2}\](?!\()")
+_RUN = re.compile(r"([^\w\s\[\](){}]|_)\1{39,}")
+_SHOWN = 3
 _PLAIN_FORMS = {"<wide>", "<narrow>", "<font>", "<circle>"}
 
 
@@ -38,6 +40,14 @@ def plain_form(text: str) -> str:
     for left_out in (_CDATA, _COMMAND, _LEFT_OUT, _FORMATTING, _CITED):
         text = left_out.sub(lambda match: re.sub(r"\S", " ", match[0]), text)
     return text
+
+
+def without_runs(text: str) -> str:
+    """The text with a sign that stands forty times or more in a row three times, and blanks.
+
+    Some models write one sign until they are stopped, which patterns would look at again from each.
+    """
+    return _RUN.sub(lambda run: run[0][:_SHOWN].ljust(len(run[0])), text)
 
 
 def plain_entities(text: str) -> str:

@@ -188,6 +188,16 @@ def test_an_answer_in_another_form_within_thoughts_is_none(
         read(reply(form.format(text), thoughts=text))
 
 
+@pytest.mark.parametrize("sign", ["_", "=", "*", "-", "|", ".", "# a\n", "**a**\n"])
+def test_an_answer_behind_many_of_one_sign_is_read_without_looking_from_each(sign: str) -> None:
+    many = sign * (20_000 // len(sign))
+    assert verdict(reply(f"{many}\nAnswer: yes")) is True
+    assert number(reply(f"{many}\nAnswer: 8")) == 8
+    assert booleans(reply(f"{many}\n[true, false, true]")) == [True, False, True]
+    text = f"{many}\nExplanation: words about cats"
+    assert parse_explanation(text, as_json=False, max_words=6) == "words about cats"
+
+
 @pytest.mark.parametrize("text", [*YES, *NO])
 @pytest.mark.parametrize("form", ["<think>{}</think>", "[THINK]{}[/THINK]", ""])
 def test_a_word_in_another_form_within_thoughts_is_none(text: str, form: str) -> None:
