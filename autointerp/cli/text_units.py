@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from autointerp.cli.unit_view import UnitView, read_remote_unit, read_unit
+from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 from autointerp.store.labels.folder_stores import holds_labels
@@ -148,7 +149,7 @@ def local_strongest(
     ranked = bool(found.units) and found.units[0].relative is not None
     return {
         "model": subject.name,
-        "text": text if isinstance(text, str) else "".join(found.tokens),
+        "text": text if isinstance(text, str) else join_tokens(found.tokens),
         "tokenized": isinstance(text, str),
         "ranked_by": "relative" if ranked else "activation",
         **plain,

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from command_line import Cli
 from rich.console import Console
+from tiny import tiny_subject
 
 from autointerp.cli.rendering.text_activation_rows import print_strongest, print_text_units
-from autointerp.cli.text_units import NamedUnits, TextUnit
+from autointerp.cli.text_units import NamedUnits, TextUnit, local_strongest
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 
@@ -114,6 +115,12 @@ def test_a_subject_other_than_the_dictionarys_is_refused(cli: Cli, a_dictionary:
     ended = cli("activations", *asked)
     assert ended.code == 2
     assert "has labels of tiny and not of smollm2-135m" in " ".join(ended.err.split())
+
+
+def test_characters_that_tokens_share_are_whole_in_the_text_of_token_ids() -> None:
+    subject = tiny_subject()
+    found = local_strongest(subject, None, subject.tokenizer.encode("é 🎉"), 3, None)
+    assert (found["text"], found["tokenized"]) == ("é 🎉", False)
 
 
 def test_activations_of_a_real_model_as_json(
