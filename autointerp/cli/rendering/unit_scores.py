@@ -96,10 +96,12 @@ def _candidate_table(label: Label) -> Table:
 def _score_table(label: Label, width: int) -> Iterator[RenderableType]:
     """Every score; why there is none stands behind it, or below where that is too narrow."""
     medium, wide = width >= _NARROW, width >= _WIDE
+    failed = medium and any(result.n_failed for result in label.results)
     table = plain_table("scorer", "score")
     table.add_column("value [95 %]" if medium else "value", justify="right", no_wrap=True)
     if medium:
         table.add_column("windows", justify="right")
+    if failed:
         table.add_column("failed", justify="right")
     if wide:
         table.add_column("why there is none", overflow="fold")
@@ -108,7 +110,8 @@ def _score_table(label: Label, width: int) -> Iterator[RenderableType]:
         for score in result.scores:
             reason = result.failure or score.reason
             row = [result.scorer, score.name, score_cell(result, score, wide=medium)]
-            row += [str(score.n_windows), str(result.n_failed)] if medium else []
+            row += [str(score.n_windows)] if medium else []
+            row += [str(result.n_failed)] if failed else []
             row += [reason or ""] if wide else []
             table.add_row(*(Text(visible(cell)) for cell in row))
             if reason:

@@ -108,6 +108,18 @@ def test_scores_stand_with_their_intervals_nulls_and_reasons(
     assert "simulation random - 1 1 the real activations are constant" in found
 
 
+def test_a_column_of_failures_stands_only_where_something_failed(
+    cli: Cli, a_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = make_sense_label()
+    results = tuple(replace(result, trials=()) for result in label.results)
+    FolderLabelStore(a_run).put_label(replace(label, results=results))
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = cli("show", "5:131", "--scores", "--dir", str(a_run)).out.splitlines()
+    assert "failed" not in next(line for line in lines if line.startswith("scorer"))
+    assert any(line.startswith("simulation_null ") for line in lines)
+
+
 def test_five_numbers_stand_below_the_windows_with_what_failed_and_no_text_twice(
     cli: Cli, a_run: Path
 ) -> None:
