@@ -30,6 +30,7 @@ from autointerp.cli.rendering.console import (
     say,
     visible,
 )
+from autointerp.cli.rendering.result_tables import one_heading, row_name
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 
@@ -101,11 +102,15 @@ def _print(rows: Rows, n: int | None, console: Console) -> None:
     table = plain_table("unit", expand=False)
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("label", overflow="fold")
-    for row in rows:
-        unit = UnitId(row["model_id"], row["hook"], int(row["index"]))
+    units = [UnitId(row["model_id"], row["hook"], int(row["index"])) for row in rows]
+    hook = one_heading(units)
+    if hook is not None:
+        console.print(Text(visible(hook), "bold", overflow="fold"))
+    for row, unit in zip(rows, units, strict=True):
         side = " -" if row["polarity"] == "negative" else ""
         said = row["description"] or row["status_reason"] or row["status"]
-        table.add_row(visible(unit.short) + side, number(row["score"]), Text(visible(str(said))))
+        name = row_name(visible(unit.short), hook) + side
+        table.add_row(name, number(row["score"]), Text(visible(str(said))))
     console.print(table)
     if n is not None and n > len(rows):
         console.print(Text(f"{len(rows):,} of {n:,}; --limit lists more", "dim"))

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, number, plain_table, visible
-from autointerp.cli.rendering.result_tables import side_name
+from autointerp.cli.rendering.result_tables import one_heading, row_name, side_name
 from autointerp.dictionary.comparison import CHANCE, Comparison, Matchup, Pair
 from autointerp.dictionary.comparison_json import name_json, pair_json, summary_json
 from autointerp.dictionary.score_differences import INTERVALS, PAIRED, Difference
@@ -26,7 +26,10 @@ _SHOWN_MISSING = 20
 def print_comparison(comparison: Comparison, pairs: Sequence[Pair], console: Console) -> None:
     """Prints these units, the ways of explaining against each other, and the counts of all."""
     if pairs:
-        console.print(_unit_table(pairs, width=console.width))
+        hook = one_heading(pair.a.unit for pair in pairs)
+        if hook is not None:
+            console.print(Text(visible(hook), "bold", overflow="fold"))
+        console.print(_unit_table(pairs, hook, width=console.width))
     if comparison.matchups:
         console.print(_matchup_table(comparison.matchups, width=console.width))
     for name, missing in (("A", comparison.only_a), ("B", comparison.only_b)):
@@ -51,7 +54,7 @@ def comparison_json(
     }
 
 
-def _unit_table(pairs: Sequence[Pair], *, width: int) -> Table:
+def _unit_table(pairs: Sequence[Pair], hook: str | None, *, width: int) -> Table:
     wide = width >= _WIDE
     table = plain_table(expand=True)
     table.add_column("unit", no_wrap=wide, overflow="fold")
@@ -66,7 +69,7 @@ def _unit_table(pairs: Sequence[Pair], *, width: int) -> Table:
     if by_llm:
         table.add_column("B - A, LLM's", justify="right", no_wrap=True)
     for pair in pairs:
-        cells = [Text(side_name(pair.a.unit, pair.a.side))]
+        cells = [Text(row_name(side_name(pair.a.unit, pair.a.side), hook))]
         cells += [Text(", ".join(pair.changed))] if wide else []
         cells += [_texts(pair)]
         cells += [Text(number(pair.a.score)), Text(number(pair.b.score))] if wide else []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from rich.console import RenderableType
@@ -46,7 +46,7 @@ def result_tables(labels: Sequence[Label], *, width: int) -> Iterator[Renderable
     Narrow terminals get fewer columns, so that explanations have room.
     """
     ordered = sorted(labels, key=by_place)
-    for place, (hook, group) in enumerate(groupby(ordered, key=_heading)):
+    for place, (hook, group) in enumerate(groupby(ordered, key=lambda one: heading(one.unit))):
         if place:
             yield Text()
         if hook is not None:
@@ -54,16 +54,20 @@ def result_tables(labels: Sequence[Label], *, width: int) -> Iterator[Renderable
         yield _table(list(group), width)
 
 
-def _heading(label: Label) -> str | None:
+def heading(unit: UnitId) -> str | None:
     """The hook point of a unit whose short name would repeat it in every row."""
-    unit = label.unit
     return None if unit.short.startswith(f"{unit.layer}:") else unit.hook
 
 
-def _row_name(label: Label) -> str:
-    """The short unit, of a heading's hook point the last part of its name: ``sl_sae/0 +``."""
-    name = side_name(label.unit, label.side)
-    return name if _heading(label) is None else name.rpartition(".")[2]
+def one_heading(units: Iterable[UnitId]) -> str | None:
+    """The heading that all units have, if it is one."""
+    found = {heading(unit) for unit in units}
+    return found.pop() if len(found) == 1 else None
+
+
+def row_name(name: str, hook: str | None) -> str:
+    """A short unit, of a heading's hook point the last part of its name: ``sl_sae/0 +``."""
+    return name if hook is None else name.rpartition(".")[2]
 
 
 _Row = Mapping[str, Text]
@@ -113,7 +117,7 @@ def _least_width(rows: Sequence[_Row], columns: Sequence[str]) -> int:
 def _rows(label: Label) -> Iterator[_Row]:
     """The label's own row, and one of each explanation that does not describe it."""
     yield {
-        "unit": Text(_row_name(label)),
+        "unit": Text(row_name(side_name(label.unit, label.side), heading(label.unit))),
         "status": Text(_status(label), _STATUS_STYLES[label.status]),
         "explanation": _explanation_cell(label, with_status=False),
         "explanation with status": _explanation_cell(label, with_status=True),

@@ -197,6 +197,21 @@ def test_label_files_are_compared_with_a_word_on_what_is_not_known(
     assert "1 unit in both, 0 with another label" in ended.out
 
 
+def test_a_hook_point_that_all_units_have_stands_once_above_them(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    hook = "blocks.5.hook_resid_post.sae_of_a_long_name"
+    a = written(tmp_path / "a", *(make_label(make_unit(i, hook=hook)) for i in (1, 2)))
+    lines = cli("diff", a, a).out.splitlines()
+    assert lines[0].strip() == hook
+    assert sum(hook in line for line in lines) == 1
+    assert any(line.startswith("sae_of_a_long_name/2 +") for line in lines)
+    found = cli("search", a, "rivers").out
+    assert found.count(hook) == 1
+    assert "sae_of_a_long_name/2 " in found
+
+
 def test_what_is_no_dictionary_is_one_sentence_and_exit_2(cli: Cli, tmp_path: Path) -> None:
     a = written(tmp_path / "a", make_label())
     for wrong in (str(tmp_path / "none"), str(tmp_path)):
