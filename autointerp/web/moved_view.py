@@ -76,6 +76,8 @@ class MovedLine:
     """The unit in both, side by side."""
     difference: Mapping[str, Any] | None
     moved: bool
+    of_llm: Mapping[str, Any] | None
+    """The change of the LLM's explanation, where that moved and the label's did not."""
     bar: Bar | None
     changed: tuple[str, ...]
     texts: tuple[MovedText, MovedText]
@@ -137,6 +139,7 @@ def _line(asked: Mapping[str, str], pair: Mapping[str, Any]) -> MovedLine:
         links.compare(unit, asked["a"], asked["b"]) or "",
         difference,
         pair["moved"],
+        pair["llm_difference"] if pair["llm_moved"] and not pair["moved"] else None,
         None if difference is None else _bar(difference),
         tuple(pair["changed"]),
         texts,

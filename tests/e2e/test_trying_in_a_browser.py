@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from api_service import Service, find_units, listening, make_service, say_alive, score_words
+from api_service import (
+    Service,
+    find_units,
+    listening,
+    make_service,
+    put_labels,
+    say_alive,
+    score_words,
+)
 from browsing import DESKTOP, PHONE, chromium, opened, overflow, serious_findings
+from factories import make_label, make_unit
 from playwright.sync_api import Browser, Page, expect
 
 from autointerp.pipeline.given_explanation import OVER_LABEL
@@ -16,6 +26,7 @@ UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 WORDS = ("<img src=x onerror=alert(1)>", " river", " \x1b[31m", " שלום", "\\xf0\\x9f", "\n")
 
 
+ABSENT = "/nowhere/mine"
 AROUND = {
     **{"before": "Once\n\x1b[31m <b>upon</b> ", "window": "the \u202eRhine", "after": " ran."},
     **{"n_before": 1200, "n_after": 0},
@@ -204,6 +215,24 @@ def test_units_that_fire_on_a_text_lead_to_their_pages(browser: Browser, site: s
         expect(box.locator("[role=alert]")).to_have_text(
             "Write layers as numbers and ranges: 5, 7-9."
         )
+
+
+def test_a_latent_is_read_from_the_folder_that_a_person_names(
+    browser: Browser, site: str, service: Service
+) -> None:
+    hook = "blocks.5.hook_resid_post.sae_mine"
+    made = make_label(make_unit(3, hook=hook))
+    of_sae = replace(made.provenance, encoders=((hook, "0123456789abcdef"),))
+    put_labels(service.stores, [replace(made, provenance=of_sae)])
+    with opened(browser, f"{site}/models/tiny/units/{hook}/3") as page:
+        part(page, "text").fill("ab")
+        page.get_by_text("read it").click()
+        expect(part(page, "problem")).to_contain_text("a label does not say it")
+        assert service.worker.asked == []
+        part(page, "encoder").fill(ABSENT)
+        page.get_by_text("read it").click()
+        expect(part(page, "problem")).to_contain_text("may not read")
+        assert serious_findings(page) == []
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])

@@ -14,7 +14,7 @@ from autointerp.api.routes.html_pages import html_page
 from autointerp.api.routes.moved import chosen
 from autointerp.api.store_reads import in_thread
 from autointerp.api.unit_pages import labels_of, records_of, unit_of
-from autointerp.core.errors import AutointerpError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
 from autointerp.dictionary.selections import LabelSelection
@@ -79,11 +79,11 @@ def _in_dictionary(
     unreadable: list[AutointerpError],
 ) -> Iterator[JudgedLabel]:
     """Its labels of the unit of that layer and index; none where it has none."""
-    own = selection.unit_like(unit)
     store = state.indexes.store(selection.name)
     try:
+        own = selection.unit_like(unit)
         labels = _all_labels(state, own, unreadable)
-    except Problem:
+    except (Problem, InputError):
         return
     for label in selection.labels(labels).values():
         records = records_of(store, label, unreadable.append)

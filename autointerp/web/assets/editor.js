@@ -37,10 +37,21 @@ class Editor {
 
   /** What the unit does on a text or on tokens, the side's own sign. */
   async reading(given) {
-    const asked = { model: this.model, units: this.units, ...given };
+    const asked = { model: this.model, units: this.spec(), ...given };
     const found = await sendToWorker("/v1/activations", asked, "activations");
+    const read = found.units[0].unit.split("/").slice(-2).join(":");
+    if (this.part("encoder") && read !== this.units) throw new Error(`That is ${read}; this page is of ${this.units}.`);
     const values = found.units[0].activations.map((value) => this.sign * value + 0);
     return { ids: found.token_ids, tokens: found.tokens, values, tokenized: found.tokenized };
+  }
+
+  /** How a worker is told which unit: of an SAE or of directions by where these lie. */
+  spec() {
+    const box = this.part("encoder");
+    if (!box) return this.units;
+    const path = box.value.trim();
+    if (!path) { box.focus(); throw new Error("Write first where that lies: a label does not say it."); }
+    return `${box.dataset.kind}:${path}:${this.units.split(":").at(-1)}`;
   }
 
   /** Runs what asks a worker: one at a time, and says what went wrong. */
