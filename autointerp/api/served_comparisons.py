@@ -6,7 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,7 @@ from autointerp.store.label_records import LabelRecords
 from autointerp.store.labels import LabelStore
 from autointerp.store.search.columns import View
 
-_MOST_KEPT = 4
+_MOST_KEPT, _MOST_PAIRS = 4, 1_000
 # Labels that come while a job runs do not make every reader wait for a new comparison of many.
 _QUICK_S, _PATIENCE = 0.2, 10
 
@@ -83,23 +83,31 @@ class ServedComparison:
     """What makes scores of the two incomparable, a phrase each."""
     made_at: float
     took_s: float
+    known: dict[int, Pair] = field(default_factory=dict)
+    """Pairs whose labels and records were read already, by place."""
 
     def pairs(
         self, places: Sequence[int], stores: tuple[LabelStore, LabelStore], note: OnUnreadable
     ) -> Iterator[Pair]:
         """Some of the pairs, compared on the windows that both judged where those are kept."""
-        first, second = stores
         for place in places:
-            key = self.moves.keys[place]
-            a, b = (
-                with_prompt(rated, _label(store, rated, labels.selection, note))
-                for store, labels, rated in (
-                    (first, self.a, self.a.rated(key)),
-                    (second, self.b, self.b.rated(key)),
-                )
-            )
-            read_a, read_b = (partial(_records, store, note) for store in stores)
-            yield pair_of(a, b, read_a, read_b)
+            pair = self.known.get(place)
+            if pair is None:
+                pair, is_whole = self._pair(self.moves.keys[place], stores, note)
+                if is_whole and len(self.known) < _MOST_PAIRS:
+                    self.known[place] = pair
+            yield pair
+
+    def _pair(
+        self, key: Key, stores: tuple[LabelStore, LabelStore], note: OnUnreadable
+    ) -> tuple[Pair, bool]:
+        """The pair, and whether both labels could be read."""
+        a, b = (
+            with_prompt(labels.rated(key), _label(store, labels.rated(key), labels.selection, note))
+            for store, labels in zip(stores, (self.a, self.b), strict=True)
+        )
+        read_a, read_b = (partial(_records, store, note) for store in stores)
+        return pair_of(a, b, read_a, read_b), None not in (a[1], b[1])
 
 
 class ServedComparisons:

@@ -16,7 +16,7 @@ from autointerp.web.unit_lists import STATUS_WORDS
 
 _LISTS: Mapping[WhichMoved, str] = {
     "moved": "score moved beyond chance",
-    "changed": "label is another",
+    "changed": "label says something else",
     "all": "all",
 }
 _ORDERS: Mapping[MoveSort, str] = {

@@ -28,7 +28,7 @@ from autointerp.web.page_templates import render
 
 router = APIRouter(prefix="/v1", tags=["labels"])
 pages_router = APIRouter(include_in_schema=False)
-_ON_A_PAGE = 25
+_ON_A_PAGE = 15
 
 
 @router.get(
