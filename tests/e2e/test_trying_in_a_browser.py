@@ -226,11 +226,11 @@ def test_a_latent_is_read_from_the_folder_that_a_person_names(
     put_labels(service.stores, [replace(made, provenance=of_sae)])
     with opened(browser, f"{site}/models/tiny/units/{hook}/3") as page:
         part(page, "text").fill("ab")
-        page.get_by_text("read it").click()
+        page.get_by_role("button", name="read it").click()
         expect(part(page, "problem")).to_contain_text("a label does not say it")
         assert service.worker.asked == []
         part(page, "encoder").fill(ABSENT)
-        page.get_by_text("read it").click()
+        page.get_by_role("button", name="read it").click()
         expect(part(page, "problem")).to_contain_text("may not read")
         assert serious_findings(page) == []
 
