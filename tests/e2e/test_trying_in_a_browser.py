@@ -27,8 +27,17 @@ WORDS = ("<img src=x onerror=alert(1)>", " river", " \x1b[31m", " שלום", "\\
 
 
 ABSENT = "/nowhere/mine"
+WITHIN = """mark => {
+  const [one, all] = [mark, mark.closest("blockquote")].map(e => e.getBoundingClientRect());
+  return one.top >= all.top && one.bottom <= all.bottom;
+}"""
+"""Whether the mark is seen without scrolling what it is in."""
 AROUND = {
-    **{"before": "Once\n\x1b[31m <b>upon</b> ", "window": "the \u202eRhine", "after": " ran."},
+    **{
+        "before": "Once\n\x1b[31m <b>upon</b> " + "a time\n" * 60,
+        "window": "the \u202eRhine",
+        "after": " ran.",
+    },
     **{"n_before": 1200, "n_after": 0},
 }
 
@@ -247,6 +256,7 @@ def test_the_document_around_a_window_is_shown_with_the_window_marked(
         expect(window.locator("mark")).to_have_text("the \\u202eRhine")
         expect(window.locator("blockquote")).to_contain_text("\\u001b[31m <b>upon</b>")
         expect(window).to_contain_text("1,200 tokens before are not shown")
+        assert window.locator("mark").evaluate(WITHIN)
         [(kind, asked)] = service.worker.asked
         assert (kind, asked["corpus"]) == ("document", "wiki")
         assert serious_findings(page) == []

@@ -24,7 +24,11 @@ async function show(page, box, { around, button, said }) {
   try {
     const asked = { window: Number(box.dataset.window), side: page.id };
     const found = await sendToWorker(page.dataset.document, asked, "activations");
-    around.replaceChildren(...passage(found));
+    const [text, note] = passage(found);
+    around.replaceChildren(text, note);
+    // A long text is scrolled to the window; keys scroll it too.
+    const mark = text.querySelector("mark");
+    text.scrollTop = Math.max(0, mark.offsetTop - text.offsetTop - text.clientHeight / 3);
   } catch (error) {
     button.disabled = false;
     said.textContent = error.message;
@@ -38,6 +42,9 @@ const seen = (text) => text.replace(UNSEEN, (one) => `\\u${one.charCodeAt(0).toS
 function passage(found) {
   const text = document.createElement("blockquote"), mark = document.createElement("mark");
   text.dir = "auto";
+  text.tabIndex = 0;
+  text.setAttribute("role", "region");
+  text.setAttribute("aria-label", "The document around the window");
   mark.textContent = seen(found.window);
   text.append(found.n_before ? "… " : "", seen(found.before), mark, seen(found.after), found.n_after ? " …" : "");
   const note = document.createElement("p");
