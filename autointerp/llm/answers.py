@@ -130,7 +130,7 @@ def find_word(reply: ChatReply, *words: str) -> re.Match[str]:
         NoAnswerError: there is none.
     """
     answer = answer_of(reply)
-    text, word = _plain(answer), rf"(?:{'|'.join(words)})\b"
+    text, word = _plain(answer), rf"(?:{'|'.join(words)})\b(?!-[^\W\d_])"
     try:
         match = true_option(text, word) or _marked(answer, text, word)
         if match is None and not are_names(text, word):

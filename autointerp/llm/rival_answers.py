@@ -19,9 +19,11 @@ def refuse_rivals(text: str, match: re.Match[str], pattern: str, end: int) -> re
             one stands between a label and it, or it is a question.
     """
     own, start = match[1].lower(), match.end(1)
+    # A scale may stand two words behind a number.
+    n_between = 1 if re.fullmatch(pattern, "1") else 2
     beside = re.compile(
         rf"(?:[^\w\n]|{re.escape(own)}\b|(?<=\W)\d+(?![\w.])|(?<=\W)\d+\.\d+)*"
-        rf"(?:(?!not\b|never\b)[^\W\d_]{{1,4}}\s+)?({pattern})(?!\s*[^\W_])",
+        rf"(?:(?!not\b|never\b)[^\W\d_]{{1,4}}\s+){{0,{n_between}}}({pattern})(?!\s*[^\W_])",
         re.IGNORECASE,
     )
     last = re.compile(
@@ -30,16 +32,18 @@ def refuse_rivals(text: str, match: re.Match[str], pattern: str, end: int) -> re
     rival = beside.match(text, start, end)
     if rival is not None and rival[1].lower() != own:
         raise SeveralValuesError
+    before = text[text.rfind("\n", 0, match.start(1)) + 1 : match.start(1)]
+    is_labelled = re.search(r"[:=：][^\w\n]*\Z", before) is not None
     clause = last.search(text, start, end)
     if clause is not None and clause[2].lower() != own:
         # Behind a colon in its own sentence stands what it speaks of, if it is a clause itself.
         between = text[start : clause.start()]
         is_new = clause[1] not in ":：" or re.search(r"[.!?\n]|\A[*_]*[ \t]+\w", between)
-        if is_new:
+        if is_new or is_labelled:
             raise SeveralValuesError
-    before = text[text.rfind("\n", 0, match.start(1)) + 1 : match.start(1)]
-    named = re.search(rf"[:=：]\W*({pattern})[^\w:=：]*\Z", before, re.IGNORECASE)
-    if named is not None and named[1].lower() != own:
+    more = rf"|({pattern})[*_`\"']*[,;][^.!?\n]*" if is_labelled else ""
+    named = re.search(rf"[:=：]\W*(?:({pattern})[^\w:=：]*{more})\Z", before, re.IGNORECASE)
+    if named is not None and (named[1] or named[2]).lower() != own:
         raise SeveralValuesError
     if re.compile(r"[^\w\n]*[?？]").match(text, start, end):
         raise SeveralValuesError

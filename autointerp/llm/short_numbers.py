@@ -19,7 +19,7 @@ from autointerp.llm.ticked_options import ticked
 # Part of a word, a range, a power or a bound is no number, nor is what is off by half.
 NUMBER = (
     r"(?<![A-Za-z\d.,−-])(?<!\d[–—])(?<![±<≤≥≠])(?<![±<≤≥≠] )(?<!\A>)(?<![\s:]>)-?\d+(?:[.,]\d+)*"
-    r"(?![A-Za-z\d+]|[.,]\d|\s?[-–—]\d|\s?[½⅓⅔¼¾⅛])"
+    r"(?![A-Za-z\d+]|-[A-Za-z]|[.,]\d|\.\.\.?\d|\s?[-–—]\d|\s?[½⅓⅔¼¾⅛])"
 )
 _WHOLE = r"(-?\d+)(?:[.,]0{1,2})?"
 _OF = r"(?:/|\(?(?:out of|of|von|sur|de|su|van|av|af|из)\b)"

@@ -142,6 +142,9 @@ YES = (
     "Yes, not no",
     "Is it active, yes or no? Yes",
     "Step 1: no\nStep 2: yes\nAnswer: yes",
+    "**Verdict:** ✅ Yes\n\n**Reasoning:** It names the Rhine; there is no lake.",
+    "- River named? Yes\n- In English? No\n\nOverall: yes",
+    "Honestly? Yes.",
 )
 """Each says yes."""
 
@@ -164,6 +167,8 @@ NO = (
     "Yes: ☐ No: ☑",
     "I was asked to answer yes or no. I answer: no",
     "❌ No",
+    "So the final answer is no rather than yes.",
+    "## Conclusion\n\n**No**",
 )
 """Each says no."""
 
@@ -238,6 +243,12 @@ NEITHER = (
     "If it's a river, yes.",
     "yes (no)",
     "Answer: (yes) no",
+    "The first text: yes; the second: no.",
+    "Text A: yes, Text B: no",
+    "Yes and also no",
+    "no-one",
+    "No-brainer: it names a river",
+    "It depends. If a river counts, yes; otherwise no.",
 )
 """None says which."""
 
@@ -351,6 +362,9 @@ EIGHT = (
     "8 (±1)",
     "Ich gebe 8 Punkte.",
     "Level: 8 (strong)",
+    "Final rating: **8** (out of 10)\n\nReasons:\n1. It matches 3 texts\n2. It fails on 1",
+    "4/5 (8/10)",
+    "7 or 8; final: 8",
 )
 """Each says 8 of 0 to 10."""
 
@@ -413,6 +427,10 @@ NO_NUMBER = (
     "[x] 7 [x] 8",
     "\\boxed{7} or \\boxed{8}",
     "3/4 = 0.75 → 8.5",
+    "8-ish",
+    "8..10",
+    "8 7 8",
+    "mean 8, sd 1",
 )
 """None says one number of 0 to 10."""
 
