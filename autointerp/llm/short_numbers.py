@@ -42,6 +42,7 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _LABEL_LAST = re.compile(r"[:=：→]\W*\Z")
+_MOST_PLACES = 10
 _MARKED = r"(?:\*\*|__|`)\s*{}\s*(?:\*\*|__|`)"
 
 
@@ -95,9 +96,11 @@ class _NumberReader:
         marked = [one.span(1) for one in form.finditer(counted, start, end)]
         number = re.compile(self._number)
         given = marked or [one.span() for one in number.finditer(counted, start, end)]
-        if not all(self._is_given(counted, *place, is_marked=bool(marked)) for place in given):
+        values = {counted[slice(*place)] for place in given}
+        looked_at = given[:_MOST_PLACES] if len(values) == 1 else []
+        if not all(self._is_given(counted, *place, is_marked=bool(marked)) for place in looked_at):
             return None
-        return self._whole({counted[a:b] for a, b in given})
+        return self._whole(values)
 
     def _whole(self, given: set[str]) -> int | None:
         whole = {int(n[1]) for one in given if (n := re.fullmatch(_WHOLE, one, re.ASCII))}
