@@ -16,7 +16,7 @@ from autointerp.store.label_records import LabelRecords, ScoredRecord
 from autointerp.web.sense_marks import SenseOf
 from autointerp.web.token_rows import WindowRows, WindowTokens, shown_text
 
-_STRONGEST, _OTHERS, _OF_A_SENSE, _OF_EACH_SENSE = 5, 2, 1, 3
+_STRONGEST, _OTHERS, _OF_A_SENSE, _OF_EACH_SENSE = 5, 2, 1, 2
 _MOST, _MOST_OF_A_BAND = {"silent": 2, "random": 3, "other": 2}, 20
 # Of so many senses windows are shown; more are listed without.
 _MOST_SENSES = 3

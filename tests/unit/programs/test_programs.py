@@ -63,6 +63,19 @@ def test_context_ends_after_64_tokens_and_256_characters() -> None:
     assert levels("1: token ~ /a+/", ("a" * 64, "a" * 65)) == (1, 0)
 
 
+@pytest.mark.parametrize(
+    "source", ['3: previous = " New"', "5: before ~ /é, New/", "2: after ~ /,/"]
+)
+def test_the_level_of_one_token_is_that_of_its_window(source: str) -> None:
+    # The second and third token share a character.
+    tokens = (" caf", "\\xc3", "\\xa9", *TOKENS[-2:], *TOKENS)
+    program = parse_program(source)
+    alone = tuple(program.level_at(tokens, place) for place in range(len(tokens)))
+    assert alone == program.levels(tokens)
+    with pytest.raises(IndexError):
+        program.level_at(tokens, len(tokens))
+
+
 def test_a_window_without_tokens_has_no_levels() -> None:
     assert levels('1: token = "a"', ()) == ()
 
