@@ -149,7 +149,8 @@ def _built(model: type[_Job], options: Any, values: Mapping[str, Any]) -> _Job:
     try:
         return model.model_validate(nested)
     except ValidationError as error:
-        raise InputError("; ".join(map(_sentence, error.errors(include_url=False)))) from error
+        sentences = [_sentence(one, options) for one in error.errors(include_url=False)]
+        raise InputError("; ".join(sentences)) from error
 
 
 def _nested(model: type[BaseModel], options: Any) -> dict[str, Any]:
@@ -207,9 +208,12 @@ def _job_of_manifest(options: LabelOptions, manifest: Path) -> JobSpec:
     return job
 
 
-def _sentence(error: Any) -> str:
+def _sentence(error: Any, options: Any) -> str:
+    """What is wrong with a field, under the name by which it was given."""
     place = tuple(part for part in error["loc"] if isinstance(part, str))
     reason = _REASONS.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
-    where = option_name(_OPTION_AT[place]) if place in _OPTION_AT else ".".join(place) or "the job"
+    option = _OPTION_AT.get(place)
+    by_option = option is not None and getattr(options, option, None) is not None
+    where = option_name(option) if option and by_option else ".".join(place) or "the job"
     value = without_passwords(shown_value(error["input"]))
     return f"{where} {value} cannot be used: {reason[:1].lower()}{reason[1:]}"

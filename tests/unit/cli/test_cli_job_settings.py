@@ -153,7 +153,7 @@ def test_records_are_read_as_fields_by_name_and_a_file_say(
     ("assignment", "said"),
     [
         ("corpus.n_token=5", "a job has no field 'corpus.n_token'; did you mean corpus.n_tokens?"),
-        ("corpus.n_tokens=many", "--tokens 'many' cannot be used: input should be a valid integer"),
+        ("corpus.n_tokens=many", "corpus.n_tokens 'many' cannot be used: input should be a valid integer"),
         ("corpus=5", "cannot be used: it has fields of its own"),
     ],
 )
@@ -200,16 +200,16 @@ def test_a_job_for_a_server_is_printed_too(cli: Cli) -> None:
             ("--set", "select.n_top"),
             "--set 'select.n_top' has no =; write for example select.n_top=20",
         ),
-        (("--set", "select.n_top=many"), "--top 'many' cannot be used"),
+        (("--set", "select.n_top=many"), "select.n_top 'many' cannot be used"),
         (("--set", "score.confidence=[1"), "--set score.confidence: '[1' is no value"),
         (("--set", "select=3"), "select 3 cannot be used"),
         (("--set", "tokens=9"), "a job has no field 'tokens'; did you mean corpus.n_tokens?"),
         (("--set", "budget.usd=9"), "a budget is not a field of a job; use --budget-usd"),
         (("--set", f"seed={'9' * 5000}"), "is no value"),
-        (("--set", "select.n_top=2024-13-45"), "--top '2024-13-45' cannot be used"),
+        (("--set", "select.n_top=2024-13-45"), "select.n_top '2024-13-45' cannot be used"),
         (
             ("--set", "explain.explainers=token_lookup"),
-            "--explainer 'token_lookup' cannot be used: write a list, for example [a, b]",
+            "explain.explainers 'token_lookup' cannot be used: write a list, for example [a, b]",
         ),
         (("--config", "nowhere.yaml"), "--config nowhere.yaml does not exist"),
     ],
