@@ -153,7 +153,10 @@ def test_records_are_read_as_fields_by_name_and_a_file_say(
     ("assignment", "said"),
     [
         ("corpus.n_token=5", "a job has no field 'corpus.n_token'; did you mean corpus.n_tokens?"),
-        ("corpus.n_tokens=many", "corpus.n_tokens 'many' cannot be used: input should be a valid integer"),
+        (
+            "corpus.n_tokens=many",
+            "corpus.n_tokens 'many' cannot be used: input should be a valid integer",
+        ),
         ("corpus=5", "cannot be used: it has fields of its own"),
     ],
 )
