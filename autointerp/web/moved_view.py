@@ -49,7 +49,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class DifferenceBar:
     """A change with its interval, from -1 to 1, drawn 100 wide."""
 
     at: float
@@ -78,7 +78,7 @@ class MovedLine:
     moved: bool
     of_llm: Mapping[str, Any] | None
     """The change of the LLM's explanation, where that moved and the label's did not."""
-    bar: Bar | None
+    bar: DifferenceBar | None
     changed: tuple[str, ...]
     texts: tuple[MovedText, MovedText]
 
@@ -151,9 +151,9 @@ def _text(name: str, selection: LabelSelection, unit: UnitId, said: Mapping[str,
     return MovedText(name, Links().unit(selection.unit_like(unit)), said["score"], text)
 
 
-def _bar(difference: Mapping[str, Any]) -> Bar:
+def _bar(difference: Mapping[str, Any]) -> DifferenceBar:
     value = difference["value"]
     low, high = difference["low"], difference["high"]
     ends = (value if low is None else low, value if high is None else high)
     at, left, right = (_HALF * (1 + max(-1.0, min(1.0, one))) for one in (value, *ends))
-    return Bar(at, left, right)
+    return DifferenceBar(at, left, right)
