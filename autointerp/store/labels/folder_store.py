@@ -378,9 +378,10 @@ class FolderLabelStore(LabelStore):
         return unpack(data, where=labels.where(key), advice=self._advice)
 
     def _readable(self, labels: LabelDatabase | OldFolder, key: Key) -> Label | None:
-        """The label, or None where there is none or it cannot be read, which is told once."""
+        """The label without trials; None where it is not there or not readable, told once."""
         errors: list[AutointerpError] = []
-        label = if_readable(partial(self._load, unpack_label, labels, key), errors.append)
+        read = partial(self._load, unpack_without_trials, labels, key)
+        label = if_readable(read, errors.append)
         if errors and key not in self._unlisted:
             _LOGGER.warning("a label is left out: %s", errors[0])
             self._unlisted[key] = None
