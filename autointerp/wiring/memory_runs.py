@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from autointerp.core.config import (
     EMBEDDED,
@@ -14,6 +19,8 @@ from autointerp.core.config import (
     ScoreConfig,
     SelectConfig,
 )
+from autointerp.core.errors import InputError, first_problem
+from autointerp.core.job_fields import OPTION_PLACES, spelled_out
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus, check_corpus
@@ -53,6 +60,7 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     collected: Path | str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
+    **options: Any,
 ) -> LabelledUnits:
     """Labels of a model's units in memory, in the order of the units, each with its records.
 
@@ -72,26 +80,36 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
             pass over the text; made by `autointerp collect` or `autointerp merge`.
         settings: from the environment where None.
         progress: told about every stage.
+        options: more of the job by the names of the command line's options, ``tokens=4000``,
+            ``scorer="detection"``, ``heldout=20``, ``sides="both"``, beside the parts above.
 
     Raises:
         InputError: something cannot be done as asked.
+        TypeError: an option that is none.
         UpstreamError: the LLM cannot be used.
     """
     given = None if isinstance(llm, str) else llm
     if isinstance(corpus, str):
-        corpus = CorpusConfig(corpus=corpus, seed=seed)
-    spec = JobSpec(
-        subject=subject if isinstance(subject, str) else subject.name,
-        units=units,
-        corpus=corpus if isinstance(corpus, CorpusConfig) else _config_of(corpus),
-        collect=collect or CollectConfig(seed=seed),
-        select=select or SelectConfig(),
-        explain=explain or ExplainConfig(),
-        score=score or ScoreConfig(),
-        llm=llm if isinstance(llm, str) else llm.name,
-        llm_model=llm_model,
-        seed=seed,
+        text: Any = {"corpus": corpus, "seed": seed}
+    else:
+        text = corpus if isinstance(corpus, CorpusConfig) else _config_of(corpus)
+    spec = _job(
+        {
+            "subject": subject if isinstance(subject, str) else subject.name,
+            "units": units,
+            "corpus": text,
+            "collect": collect or {"seed": seed},
+            "select": select,
+            "explain": explain,
+            "score": score,
+            "llm": llm if isinstance(llm, str) else llm.name,
+            "llm_model": llm_model,
+            "seed": seed,
+        },
+        options,
     )
+    if not isinstance(corpus, TokenCorpus):
+        corpus = spec.corpus
     check_job(spec)
     check_explicit(spec)
     check_top_windows(spec)
@@ -127,6 +145,29 @@ def label(  # noqa: PLR0913 - a convenience for notebooks
     store = MemoryUnitStore()
     report = run_labels(job, store, progress=progress, collected=summary)
     return LabelledUnits(report.labels, store, spec)
+
+
+_OPTIONS = OPTION_PLACES.keys() - {"subject", "units", "llm", "llm_model", "corpus", "seed"}
+# The model is loaded and the text is read whole by whoever asks in Python.
+_OPTIONS -= {"dtype", "shard"}
+
+
+def _job(parts: Mapping[str, Any], options: Mapping[str, Any]) -> JobSpec:
+    """The job of these parts, as fields or as they are, and of short names beside them."""
+    for name in options.keys() - _OPTIONS:
+        near = get_close_matches(name, _OPTIONS, 1) or sorted(_OPTIONS)
+        raise TypeError(f"label has no keyword {name!r}; did you mean {', '.join(near)}?")
+    whole = {
+        name: part.model_dump(exclude_unset=True) if isinstance(part, BaseModel) else part
+        for name, part in parts.items()
+        if part is not None
+    }
+    try:
+        return JobSpec(**spelled_out({**whole, **options}))
+    except ValidationError as error:
+        raise InputError(first_problem(error, whole="the job")) from error
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def _config_of(corpus: TokenCorpus) -> CorpusConfig:
