@@ -18,7 +18,7 @@ from api_service import (
     put_labels,
     say_alive,
 )
-from factories import make_label, make_sets, make_unit
+from factories import make_label, make_provenance, make_sets, make_unit
 from hypothesis import HealthCheck, given, settings
 from schemathesis.checks import load_all_checks
 from schemathesis.generation import GenerationMode
@@ -43,6 +43,7 @@ OPERATIONS = (
     "GET /healthz",
     "GET /metrics",
     "GET /readyz",
+    "GET /v1/diff",
     "GET /v1/jobs",
     "GET /v1/jobs/{job_id}",
     "GET /v1/jobs/{job_id}/events",
@@ -57,6 +58,7 @@ OPERATIONS = (
     "POST /v1/jobs/{job_id}/cancel",
     "POST /v1/jobs/{job_id}/retry",
     "POST /v1/models/{model}/strongest",
+    "POST /v1/models/{model}/units/{hook}/{index}/document",
     "POST /v1/models/{model}/units/{hook}/{index}/explanations",
 )
 
@@ -67,7 +69,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Service:
     keys = KeyRing.of([f"tester:read+submit+admin:{digest}"])
     service = make_service(tmp_path_factory.mktemp("api"), keys=keys, limits=MUCH)
     unit = make_unit(subject="smollm2-135m")
-    put_labels(service.stores, [make_label(unit)])
+    python = make_label(unit, provenance=make_provenance(corpus="python"))
+    put_labels(service.stores, [python, make_label(unit)])
     service.stores.of(unit.subject).put_sets(make_sets(unit))
     service.worker.reply = answer_all
     say_alive(service.backend)
@@ -162,10 +165,15 @@ def send_every_example(client: httpx.Client) -> None:
             for p in operation.get("parameters", [])
             if p["in"] == "path"
         }
+        asked = {
+            p["name"]: p["schema"]["examples"][0]
+            for p in operation.get("parameters", [])
+            if p["in"] == "query" and p.get("required")
+        }
         if path.endswith(("/events", "/retry")):
             continue  # One follows the job until it ends, the other needs one that failed.
         for body in _examples(operation, document):
-            answer = client.request(method, path.format(**values), json=body)
+            answer = client.request(method, path.format(**values), params=asked, json=body)
             assert answer.status_code < 300, (method, path, body, answer.text)
 
 

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from typing_extensions import override
 
+from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
 from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.label_store import LabelStores, RowOf
@@ -34,7 +35,10 @@ class FolderLabelStores(LabelStores):
     def _opened(self, model: str) -> FolderLabelStore:
         folder = self.folder / folder_name(model)
         store = FolderLabelStore(folder, self._row_of)
-        subject = store.subject() if holds_labels(folder) else None
+        try:
+            subject = store.subject() if holds_labels(folder) else None
+        except (InputError, StorageError):
+            subject = None  # Whoever asks for its labels is told why they cannot be read.
         if subject in {None, model}:
             return store
         return NamedFolderStore(folder, self._row_of, str(subject))

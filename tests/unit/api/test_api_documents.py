@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from api_service import Service, put_labels
+from api_service import TEXT_AROUND, Service, put_labels
 from factories import make_label, make_provenance, make_unit
 from starlette.testclient import TestClient
 
 PATH = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131/document"
-AROUND = {"before": "Once ", "window": "the Rhine", "after": " ran.", "n_before": 0, "n_after": 7}
 
 
 def found(_: dict[str, Any]) -> dict[str, Any]:
-    return AROUND
+    return TEXT_AROUND
 
 
 def test_the_text_comes_with_where_the_window_stands(client: TestClient, service: Service) -> None:
@@ -23,7 +22,7 @@ def test_the_text_comes_with_where_the_window_stands(client: TestClient, service
     answer = client.post(PATH, json={"window": 20})
     assert answer.status_code == 200, answer.text
     assert answer.json() == {
-        **AROUND,
+        **TEXT_AROUND,
         "corpus": "wiki",
         **{name: answer.json()[name] for name in ("source", "document", "offset")},
     }
