@@ -18,6 +18,7 @@ from autointerp.core.sense_types import Sense
 UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 HOSTILE = (
     "<img src=x onerror=alert(1)>",
+    "\n" + " " * 190,
     "\x1b[31mred",
     "\u202ebackwards",
     "שלום",
@@ -27,6 +28,7 @@ HOSTILE = (
     "{{ 7 * 7 }}",
 )
 COMPARED = "/compare?model=tiny&hook=blocks.5.mlp.hook_post&index=131"
+OWN_COMPARED = "/compare?model=tiny&hook=blocks.5.mlp.hook_post&index=140"
 SENSED = "/models/tiny/units/blocks.5.mlp.hook_post/150"
 MOVED = "/moved?a=tiny&b=other"
 PAGES = (
@@ -103,6 +105,22 @@ def test_tokens_are_text_and_nothing_of_them_runs(browser: Browser, site: str) -
         assert "{{ 7 * 7 }}" in shown
         assert "<b>bold</b> claims" in shown
         assert "\x1b" not in page.content()
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("path", ["/models/tiny/units/blocks.5.mlp.hook_post/140", OWN_COMPARED])
+def test_no_token_leaves_its_row(browser: Browser, site: str, path: str, width: int) -> None:
+    with opened(browser, f"{site}{path}", width=width) as page:
+        beyond = page.evaluate(
+            """() => [...document.querySelectorAll(".tokens")].flatMap((row) => {
+                const end = row.parentElement.getBoundingClientRect().right + 1;
+                const inside = [row, ...row.querySelectorAll("*")];
+                const parts = inside.flatMap((token) => [...token.getClientRects()]);
+                return parts.filter((part) => part.right > end).map((part) => part.right - end);
+            })"""
+        )
+        assert page.locator(".tokens").count()
+        assert beyond == []
 
 
 def test_what_moved_leads_to_the_unit_in_both_by_keys_alone(browser: Browser, site: str) -> None:
