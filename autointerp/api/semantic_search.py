@@ -58,6 +58,8 @@ class _Model:
     rows: list[bytes] = field(default_factory=list)
     """By slot, as they were when their texts were taken."""
     texts: list[str | None] = field(default_factory=list)
+    complete: bool = False
+    """Whether every text had its vector."""
     matrix: tuple[int, Vectors] = (0, np.zeros((0, 0), np.float32))
     """How many vectors there were, and those of all slots; zeros where there is no text."""
 
@@ -101,6 +103,7 @@ class SemanticSearch:
         if vector.size != matrix.shape[1]:
             with known.busy:
                 known.by_text.clear()
+                known.complete = False
             raise _not_yet("the workers have another embedding model now")
         likeness = matrix @ vector
         mask = view.mask(query.filters)
@@ -115,13 +118,15 @@ class SemanticSearch:
         if not known.loaded:
             known.by_text, known.loaded = _read(known.path), True
         changed = _take_up(known, view)
+        known.complete &= not changed
         missing = list(
             dict.fromkeys(t for t in known.texts if t and _digest(t) not in known.by_text)
-            if changed or len(known.by_text) != known.matrix[0]
+            if not known.complete
             else ()
         )
         if missing:
             self._make(known, missing)
+        known.complete = True
         n, matrix = known.matrix
         if changed or n != len(known.by_text) or len(matrix) != view.n:
             width = next((v.size for v in known.by_text.values()), 0)

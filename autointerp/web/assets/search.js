@@ -52,7 +52,7 @@ async function search() {
   }
   try {
     const near = await read(address({ ...where, meaning: words, limit: N_MEANING }));
-    if (mine === latest) list.append(...group("With a like meaning", near.items));
+    if (mine === latest && near.items.length) list.append(...group("With a like meaning", near.items));
   } catch (error) {
     // Workers make vectors of a large model for a while, and without a worker there are none.
     if (mine === latest) list.append(element("p", `By meaning: ${error.message}`, { className: "facts" }));

@@ -57,6 +57,20 @@ def test_workers_without_the_model_say_how_to_get_it(client: TestClient, service
     assert (answer.status_code, answer.json()["detail"]) == (422, "run `pip install it`")
 
 
+@pytest.mark.parametrize(
+    ("reply", "status"), [({"error": "run `pip install it`", "code": "input"}, 422), ({}, 502)]
+)
+def test_a_failure_is_told_each_time_until_a_worker_can(
+    client: TestClient, service: Service, reply: dict[str, Any], status: int
+) -> None:
+    service.worker.reply = lambda _: reply
+    for _ in range(3):
+        assert client.get(LABELS, params={"meaning": "seas"}).status_code == status
+    service.worker.reply = embed_letters
+    found = client.get(LABELS, params={"meaning": "seas"}).json()
+    assert len(found["items"]) == 2
+
+
 @pytest.mark.parametrize("reply", [{}, {"width": 3, "vectors": "AAAA"}, {"width": 1, "vectors": 7}])
 def test_a_reply_that_is_none_is_502(
     client: TestClient, service: Service, reply: dict[str, Any]
