@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from factories import make_label, make_sets, make_unit
 from memory_store import MemoryLabelStores
+from stopped_store import StoppedError, StoppedStore
 
 from autointerp.core.explanations import Label, LabelOrigin, LabelStatus
 from autointerp.core.ids import Side
@@ -242,6 +244,79 @@ def test_records_of_a_label_that_never_came_are_not_those_of_the_one_before(
     store.put_label(made("wiki"))
     store.put_sets(sets_of(9.0), PYTHON)
     assert peak(store, None) == 4.0
+
+
+def test_a_label_can_be_put_beside_the_newest_which_stays_in_front(store: LabelStore) -> None:
+    index, beside = LabelIndex(store, max_age_s=0), made("python")
+    store.put_sets(sets_of(4.0))
+    store.put_label(made("wiki"))
+    for score, value in ((0.2, 9.0), (0.6, 7.0)):
+        beside = made("python", score=score)
+        store.put_kept(beside, sets_of(value))
+        assert list(store.labels()) == [made("wiki")]
+        assert store.kept_of(make_unit()) == tuple(store.kept()) == (beside,)
+        assert [peak(store, origin) for origin in (WIKI, PYTHON, None)] == [4.0, value, 4.0]
+        assert [row[1] for row in listed(index)] == ["wiki"]
+        assert [row[1] for row in listed(index, corpus="python")] == ["python"]
+    store.put_sets(sets_of(5.0), PYTHON)
+    store.put_label(made("python"))
+    assert [label.origin for label in store.kept_of(make_unit())] == [WIKI]
+    assert [peak(store, origin) for origin in (WIKI, PYTHON, None)] == [4.0, 5.0, 5.0]
+    assert [row[1] for row in listed(index)] == ["python"]
+
+
+def test_what_is_put_beside_a_label_of_its_own_origin_takes_its_place(store: LabelStore) -> None:
+    store.put_sets(sets_of(4.0), WIKI)
+    store.put_label(made("wiki"))
+    store.put_kept(made("wiki", score=0.1), sets_of(9.0))
+    assert list(store.labels()) == [made("wiki", score=0.1)]
+    assert store.kept_of(make_unit()) == ()
+    assert [peak(store, origin) for origin in (WIKI, None)] == [9.0, 9.0]
+
+
+def test_a_label_that_is_put_beside_waits_for_one_in_front(store: LabelStore) -> None:
+    store.put_kept(made("wiki"), sets_of(4.0))
+    assert (store.count(), store.get_sides(make_unit())) == (0, ())
+    store.put_sets(sets_of(9.0), PYTHON)
+    store.put_label(made("python"))
+    assert store.kept_of(make_unit()) == (made("wiki"),)
+    assert [peak(store, origin) for origin in (WIKI, PYTHON, None)] == [4.0, 9.0, 9.0]
+
+
+def test_a_copy_that_ends_at_any_write_puts_no_kept_label_in_front(tmp_path: Path) -> None:
+    stores = FolderLabelStores(tmp_path / "labels", row_json)
+    for corpus, value in (("wiki", 4.0), ("python", 9.0)):
+        stores.of("tiny").put_sets(sets_of(value), LabelOrigin(corpus, "token_activation"))
+        stores.of("tiny").put_label(made(corpus))
+    n_stopped = 0
+    for n in itertools.count():
+        target = FolderLabelStores(tmp_path / str(n), row_json)
+        target._stores["tiny"] = store = StoppedStore(tmp_path / str(n) / "tiny", row_json)
+        store.n_left = n
+        try:
+            list(copy_labels(stores, target))
+        except StoppedError:
+            n_stopped += 1
+        assert [label.origin for label in store.labels()] in ([], [PYTHON])
+        for label in store.kept():
+            assert peak(store, label.origin) == 4.0
+        if store.n_left:
+            break
+    assert n_stopped == 4
+    list(copy_labels(stores, target))
+    assert [peak(store, origin) for origin in (WIKI, PYTHON, None)] == [4.0, 9.0, 9.0]
+
+
+def test_a_label_that_failed_leaves_none_of_its_kept_ones_in_front_of_the_target_s(
+    stores: LabelStores, tmp_path: Path
+) -> None:
+    store, target = stores.of("tiny"), FolderLabelStores(tmp_path / "copy", row_json)
+    store.put_kept(made("python"), None)
+    store.put_label(made("wiki", status=LabelStatus.FAILED))
+    target.of("tiny").put_label(made("c"))
+    list(copy_labels(stores, target))
+    assert [label.origin.corpus for label in target.of("tiny").labels()] == ["c"]
+    assert [label.origin for label in target.of("tiny").kept()] == [PYTHON]
 
 
 def test_a_reader_beside_a_writer_misses_no_label(store: LabelStore) -> None:

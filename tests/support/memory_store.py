@@ -55,6 +55,18 @@ class MemoryLabelStore(LabelStore):
                 self._rows.pop(key, None)
                 self._rows[key] = (self._change, row)
 
+    @override
+    def put_kept(self, label: Label, sets: UnitSets | None) -> None:
+        if sets is not None:
+            self.put_sets(sets, label.origin)
+        with self._lock:
+            there = self.get_label(label.unit, label.side)
+            is_newest = there is not None and there.origin == label.origin
+            if not is_newest:
+                self._keep(label, pack_label(label))
+        if is_newest:
+            self.put_label(label)
+
     def _keep(self, label: Label, data: bytes) -> None:
         key = (label.unit, label.side, label.origin)
         self._kept[key] = data

@@ -142,14 +142,9 @@ def _keep(store: LabelStore, made: Label, sets: UnitSets) -> bool:
     # A job may have put another since the one that was compared was read.
     newest = store.get_label(made.unit, made.side)
     if newest is None or newest.status is LabelStatus.FAILED:
-        # It would take that one's place.
+        # It would be the only one that says something.
         return False
-    own = store.get_sets(newest.unit, newest.side, newest.origin)
-    # The store keeps a label of another origin beside the one that takes its place.
-    for one, behind in ((made, sets), (newest, own)):
-        if behind is not None:
-            store.put_sets(behind, one.origin)
-        store.put_label(one)
+    store.put_kept(made, sets)
     return True
 
 

@@ -100,6 +100,41 @@ class FolderLabelStore(LabelStore):
         self._put(self._table.database, key, put)
 
     @override
+    def put_kept(self, label: Label, sets: UnitSets | None) -> None:
+        key, packed, row = (
+            key_of(label.unit, label.side),
+            pack_label(label),
+            self._packed_row(label),
+        )
+        if sets is not None:
+            self._put_kept_sets(sets, label.origin)
+
+        def put(connection: Connection) -> None:
+            if kept_tables.is_newest(connection, key, label):
+                label_database.put(connection, key, row, packed)
+            else:
+                kept_tables.put_kept(connection, key, label.origin.digest, row, packed)
+
+        self._put(self._table.database, key, put)
+
+    def _put_kept_sets(self, sets: UnitSets, origin: LabelOrigin) -> None:
+        unit, side = sets.explain.unit, sets.explain.side
+        windows, packed = pack_sets(sets)
+        there = if_readable(partial(self.get_without_trials, unit, side), lambda _: None)
+        was = None if there is None else there.origin.digest
+
+        def put(connection: Connection) -> None:
+            noted = kept_tables.origin_of_sets(connection, unit.index, side) or was
+            if noted == origin.digest:
+                record_tables.put(connection, unit.index, side, windows, packed)
+                return
+            refs = record_tables.put_windows(connection, windows)
+            place = unit.index, side
+            kept_tables.put_kept_sets(connection, place, origin.digest, refs, packed)
+
+        self._put(self._tables(unit.hook).database, key_of(unit, side), put)
+
+    @override
     def get_label(self, unit: UnitId, side: Side) -> Label | None:
         return self._of(unit, side, unpack_label)
 

@@ -59,6 +59,26 @@ def keep_label(connection: Connection, key: Key, origin: str, row: bytes | None)
     connection.execute(f"INSERT OR REPLACE INTO kept {copy}", values)
 
 
+def is_newest(connection: Connection, key: Key, label: Label) -> bool:
+    """Whether the label that is there has the origin of this one."""
+    found = connection.execute(f"SELECT label FROM labels WHERE {_IS_KEY}", key).fetchone()
+    try:
+        there = found and unpack_without_trials(found[0], where="it")
+    except AutointerpError:
+        return False  # Damaged, or of a newer version: it stays as it is.
+    return there is not None and there.origin == label.origin
+
+
+def put_kept(
+    connection: Connection, key: Key, origin: str, row: bytes | None, packed: bytes
+) -> None:
+    """Puts a label beside the one that is there, as the newest change."""
+    connection.execute(_LABELS)
+    connection.execute("DELETE FROM compact")
+    values = (change_of(connection), *key, origin, row, packed)
+    connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+
 def drop_kept(connection: Connection, key: Key, origin: str) -> None:
     """Drops what was kept of the origin of the label that is put."""
     if has_table(connection, "kept"):
@@ -107,14 +127,32 @@ def keep_sets(connection: Connection, index: int, side: Side, origin: str, was: 
     place = (index, _SIDES.index(side))
     for table in _SETS:
         connection.execute(table)
-    noted = connection.execute(f"SELECT origin FROM origins WHERE {_IS_SIDE}", place).fetchone()
-    before = noted[0] if noted else was
+    before = origin_of_sets(connection, index, side) or was
     if before not in (None, origin):
         copy = f"SELECT unit, side, ?, windows, sets FROM sets WHERE {_IS_SIDE}"
         connection.execute(f"INSERT OR REPLACE INTO kept_sets {copy}", (before, *place))
     is_own = f"{_IS_SIDE} AND origin = ?"
     connection.execute(f"DELETE FROM kept_sets WHERE {is_own}", (*place, origin))
     connection.execute("INSERT OR REPLACE INTO origins VALUES (?, ?, ?)", (*place, origin))
+
+
+def put_kept_sets(
+    connection: Connection, place: tuple[int, Side], origin: str, refs: bytes, packed: bytes
+) -> None:
+    """Puts packed sets beside those that are there, which must be of another origin."""
+    for table in _SETS:
+        connection.execute(table)
+    values = (place[0], _SIDES.index(place[1]), origin, refs, packed)
+    connection.execute("INSERT OR REPLACE INTO kept_sets VALUES (?, ?, ?, ?, ?)", values)
+
+
+def origin_of_sets(connection: Connection, index: int, side: Side) -> str | None:
+    """The origin of the sets that are there; None where it is not noted."""
+    if not has_table(connection, "origins"):
+        return None
+    query = f"SELECT origin FROM origins WHERE {_IS_SIDE}"
+    noted = connection.execute(query, (index, _SIDES.index(side))).fetchone()
+    return None if noted is None else str(noted[0])
 
 
 def find_sets(
@@ -127,8 +165,7 @@ def find_sets(
         kept = connection.execute(query, (*place, origin)).fetchone()
         if kept is not None:
             return kept[0], kept[1]
-        noted = connection.execute(f"SELECT origin FROM origins WHERE {_IS_SIDE}", place).fetchone()
-        if noted is not None and noted[0] != origin:
+        if origin_of_sets(connection, index, side) not in (None, origin):
             return None
     query = f"SELECT windows, sets FROM sets WHERE {_IS_SIDE}"
     found = connection.execute(query, place).fetchone()

@@ -120,6 +120,12 @@ class LabelStore(UnitStore, Protocol):
         """The labels of a unit's sides that newer ones of another origin took the place of."""
         return ()
 
+    def put_kept(self, label: Label, sets: UnitSets | None) -> None:
+        """Stores a label beside the newest of its side, which stays that, after its records.
+
+        Where the newest is of the same origin it is replaced.
+        """
+
     def kept(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:  # noqa: ARG002
         """Every such label, in reading order."""
         return iter(())

@@ -106,13 +106,19 @@ def put(
     connection: Connection, index: int, side: Side, windows: Iterable[StoredWindow], packed: bytes
 ) -> None:
     """Puts packed sets, and their windows where they are not there yet."""
+    refs = put_windows(connection, windows)
+    connection.execute(_PUT, (index, _SIDES.index(side), refs, packed))
+
+
+def put_windows(connection: Connection, windows: Iterable[StoredWindow]) -> bytes:
+    """Puts windows where they are not there yet; the packed references to all of them."""
     known, refs = connection.refs, []
     for window in windows:
         if window not in known:
             known[window] = _ref(connection, window)
         refs.append(known[window])
     connection.execute("DELETE FROM compact")
-    connection.execute(_PUT, (index, _SIDES.index(side), _packed_refs(refs), packed))
+    return _packed_refs(refs)
 
 
 def _copy(old: Connection, new: Connection, path: str, on_unreadable: OnUnreadable) -> None:

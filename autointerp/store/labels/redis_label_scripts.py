@@ -43,6 +43,21 @@ redis.call('SADD', KEYS[6], ARGV[5])
 return 1
 """
 
+# KEYS: labels, row-changes, row-change, kept-rows, kept of the unit.
+# ARGV: field, digest of the label that is there or "", side/origin, label, row or "".
+# -1 where another label is there by now.
+PUT_KEPT = f"""
+local there = redis.call('HGET', KEYS[1], ARGV[1])
+if ARGV[2] ~= (there and redis.sha1hex(there) or '') then return -1 end
+local kept = '{KEPT}' .. string.match(ARGV[1], '^(.*)/') .. '/' .. ARGV[3]
+redis.call('HSET', KEYS[5], ARGV[3], ARGV[4])
+redis.call('HSET', KEYS[4], kept, ARGV[5])
+if ARGV[5] ~= '' then
+  redis.call('ZADD', KEYS[2], redis.call('INCR', KEYS[3]), kept)
+end
+return 1
+"""
+
 # KEYS: rows, row-changes, row-change, kept-rows. ARGV: change, most rows.
 ROWS_SINCE = """
 local newest = tonumber(redis.call('GET', KEYS[3]) or 0)

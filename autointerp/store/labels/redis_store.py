@@ -30,6 +30,7 @@ from autointerp.store.labels.layout import (
 )
 from autointerp.store.labels.redis_label_scripts import (
     KEPT,
+    PUT_KEPT,
     PUT_LABEL,
     ROWS_AGAIN,
     ROWS_SINCE,
@@ -89,17 +90,38 @@ class RedisLabelStore(LabelStore):
         while self._connection.script(PUT_LABEL, keys, [*args, *self._replaced(label)]) == -1:
             pass
 
+    @override
+    def put_kept(self, label: Label, sets: UnitSets | None) -> None:
+        if sets is not None:
+            self.put_sets(sets, label.origin)
+        keys = [self._labels, self._changes, self._change, self._kept_rows]
+        keys.append(kept_key(self._model, _unit(label.unit)))
+        row = self._row_of(label) if self._row_of else ""
+        place = f"{label.side}/{label.origin.digest}"
+        args = [_field(label.unit, label.side), place, pack_label(label), row]
+        while True:
+            digest, there = self._there(label.unit, label.side)
+            if there is not None and there.origin == label.origin:
+                self.put_label(label)
+                return
+            if self._connection.script(PUT_KEPT, keys, [args[0], digest, *args[1:]]) != -1:
+                return
+
+    def _there(self, unit: UnitId, side: Side) -> tuple[str, Label | None]:
+        """Digest of the label that is there, empty for none; and the label where it is readable."""
+        field = _field(unit, side)
+        data: Any = self._connection.run(lambda client: client.hget(self._labels, field))
+        if data is None:
+            return "", None
+        read = partial(self._decoded, field, data, with_trials=False)
+        # Whoever asks for what cannot be read is told.
+        there = if_readable(read, lambda _: None)
+        return hashlib.sha1(data, usedforsecurity=False).hexdigest(), there
+
     def _replaced(self, label: Label) -> tuple[str, str, str, str]:
         """Digest of the label that is there, and as what it is kept with which row; own origin."""
-        field = _field(label.unit, label.side)
-        data: Any = self._connection.run(lambda client: client.hget(self._labels, field))
+        digest, there = self._there(label.unit, label.side)
         own = f"{label.side}/{label.origin.digest}"
-        if data is None:
-            return "", "", "", own
-        digest = hashlib.sha1(data, usedforsecurity=False).hexdigest()
-        read = partial(self._decoded, field, data, with_trials=False)
-        # What cannot be read is not kept: whoever asked for it was told.
-        there = if_readable(read, lambda _: None)
         if there is None or not label.keeps(there):
             return digest, "", "", own
         row = self._row_of(there) if self._row_of else ""

@@ -143,21 +143,22 @@ def _copy_kept(
     into: MendingStore,
     unreadable: list[AutointerpError],
 ) -> int:
-    """Puts labels of other origins than the newest, whose place those take then; how many."""
+    """Puts labels of other origins beside the newest, or before those come; how many."""
     n = 0
     for label in source.kept(unreadable.append):
         key = label.unit, label.side
         if if_readable(partial(source.get_label, *key), lambda _: None) is None:
-            continue  # Nothing would take its place again.
+            continue  # Nothing would stand in front of it.
         stored = into.get_label(*key)
-        if stored is not None and stored.origin == label.origin:
+        if key in into.newer or (stored is not None and stored.origin == label.origin):
             continue
-        if label not in target.kept_of(label.unit, pass_over):
-            _copy_sets(label, source, into, unreadable)
-            into.put_label(label)
-            n += 1
-        elif into.get_sets(*key, label.origin) is None:
-            _copy_sets(label, source, into, unreadable)
+        is_same = label in target.kept_of(label.unit, pass_over)
+        lacks_sets = into.get_sets(*key, label.origin) is None and key not in into.newer_sets
+        if not is_same or lacks_sets:
+            read = partial(source.get_sets, *key, label.origin)
+            there = None if key in into.newer_sets else if_readable(read, unreadable.append)
+            target.put_kept(label, there)
+            n += not is_same
     return n
 
 

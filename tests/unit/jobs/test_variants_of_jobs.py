@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fake_endpoint import FakeEndpoint
 from planted_llm import noise
+from stopped_store import StoppedStore
 from typing_extensions import override
 from worker_in_process import WorkerInProcess, tiny_spec
 
@@ -154,6 +155,26 @@ def test_a_persons_program_is_kept_beside_the_label_which_stays_the_newest(
     [kept] = store.kept_of(label.unit)
     assert kept.explanation is not None
     assert kept.explanation.program == "5: position < 2"
+
+
+def test_a_worker_that_ends_at_any_write_leaves_the_job_s_label_in_front(
+    tmp_path: Path, model_folder: Path, texts: Path
+) -> None:
+    stores = FolderLabelStores(tmp_path / "labels", row_json)
+    stores._stores["tiny"] = store = StoppedStore(tmp_path / "labels" / "tiny", row_json)
+    room = WorkerInProcess(tmp_path, model_folder, texts, stores=lambda _: stores)
+    room.finished(tiny_spec(texts))
+    replies = []
+    for n in range(4):
+        store.n_left = n
+        label, reply = asked_of(room, program=PROGRAM, llm="none", keep_as=f"person:{n}")
+        replies.append(reply.get("kept_as"))
+        assert store.get_label(label.unit, label.side) == label
+        assert store.get_sets(label.unit, label.side) is not None
+        for kept in store.kept_of(label.unit):
+            assert store.get_sets(label.unit, label.side, kept.origin) is not None
+    assert replies == [None, None, "person:2", "person:3"]
+    assert {one.origin.explainer for one in store.kept_of(label.unit)} == {*replies} - {None}
 
 
 def test_what_has_no_score_is_not_kept(room: WorkerInProcess, texts: Path) -> None:
