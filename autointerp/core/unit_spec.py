@@ -3,7 +3,8 @@
 One of ``all``, ``random:50`` over all layers, ``random:12@0,10,20`` spread evenly over those; or,
 joined by commas, any of ``5:0-19`` (layer:indices of the MLP's neurons: ``mlp.hook_mid`` where a
 model has one, SoLU before its LayerNorm, else ``mlp.hook_post``),
-``blocks.5.mlp.hook_pre:0-9``, ``blocks.5.mlp.experts.3.hook_post:0-9`` (neurons of one expert of a
+``blocks.5.mlp.hook_pre:0-9``, or ``/`` for its colon, as lists and pages name a unit,
+``blocks.5.mlp.experts.3.hook_post:0-9`` (neurons of one expert of a
 mixture, zero where the router chose others), ``layer:5``, ``sae:FOLDER:0-99``,
 ``sae:FOLDER:random:50`` or ``sae:FOLDER:all`` (a SAELens folder), ``dirs:FILE.safetensors`` with
 indices or without. ``sae:FOLDER@blocks.5.hook_resid_post:0-99`` says at which hook point an SAE or
@@ -29,7 +30,8 @@ MOST_READ = 256
 """Units of one request for activations on a text."""
 
 _ITEM = re.compile(
-    r"(?P<where>[0-9]{1,6}|blocks\.[0-9]{1,6}\.[a-z0-9_.]+):(?P<low>[0-9]+)(?:-(?P<high>[0-9]+))?"
+    r"(?P<where>[0-9]{1,6}(?=:)|blocks\.[0-9]{1,6}\.[a-z0-9_.]+)[:/](?P<low>[0-9]+)"
+    r"(?:-(?P<high>[0-9]+))?"
 )
 _LAYER = re.compile(r"layer:([0-9]{1,6})")
 _FILE = re.compile(

@@ -107,6 +107,8 @@ class Comparison:
     """Rank correlation of the scores over the pairs that have both."""
     spearman_reason: str | None
     matchups: tuple[Matchup, ...]
+    n_opposite: int = 0
+    """Units in both, of which each has one side of zero that the other has not."""
 
     @property
     def n_scored(self) -> int:
@@ -160,6 +162,7 @@ def compare_tables(a: LabelTable, b: LabelTable) -> Comparison:
         spearman=value,
         spearman_reason=reason,
         matchups=tuple(_matchups(pairs)),
+        n_opposite=len(_units_only(a, b) & _units_only(b, a)),
     )
 
 
@@ -219,6 +222,10 @@ def _of_llm(label: Label) -> Label:
 def _missing(one: LabelTable, other: LabelTable) -> tuple[RatedLabel, ...]:
     keys = sorted((key for key in one.ratings if key not in other.ratings), key=_order)
     return tuple(one.ratings[key] for key in keys)
+
+
+def _units_only(one: LabelTable, other: LabelTable) -> set[tuple[str, int]]:
+    return {key[:2] for key in one.ratings if key not in other.ratings}
 
 
 def _order(key: Key) -> tuple[int, str, int, bool]:

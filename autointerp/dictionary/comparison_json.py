@@ -16,6 +16,7 @@ def summary_json(comparison: Comparison) -> dict[str, Any]:
     return {
         "n_common": len(comparison.pairs),
         "n_changed": sum(bool(pair.changed) for pair in comparison.pairs),
+        "n_opposite": comparison.n_opposite,
         "n_scored": comparison.n_scored,
         "n_testable": comparison.n_testable,
         "n_moved": sum(pair.moved for pair in comparison.pairs),

@@ -49,25 +49,34 @@ class ComparedLabel:
     changed: tuple[str, ...]
     """What differs from the first; empty for that."""
     difference: Difference | None
-    """Its score less the first's; None where one has none."""
+    """Its score less the first's; None for the first, and where ``no_difference`` says why."""
+    no_difference: str
     exemplars: tuple[ShownExemplar, ...]
     """The strongest windows of its explain text."""
 
 
 def compared_sides(
     labels: Sequence[JudgedLabel],
-) -> tuple[tuple[Side, tuple[ComparedLabel, ...]], ...]:
-    """By side, in the order in which they are given."""
-    result = []
-    for side in Side:
-        own = [one for one in labels if one.label.side is side]
-        if own:
-            result.append((side, tuple(_compared(one, own[0]) for one in own)))
-    return tuple(result)
+) -> tuple[tuple[str, tuple[ComparedLabel, ...]], ...]:
+    """By side with a heading, in the order in which they are given.
+
+    Where each of two dictionaries has the one side that the other has not, both stand together.
+    """
+    sides = [[one for one in labels if one.label.side is side] for side in Side]
+    owners = {one.of for one in labels}
+    if len(owners) == 2 and all(len(own) == 1 for own in sides):
+        words = " and ".join(f"{one.label.side} in {one.of[:1]}" for one in labels)
+        return ((f"Opposite sides: {words}", tuple(_compared(one, labels[0]) for one in labels)),)
+    return tuple(
+        (f"{own[0].label.side.value.capitalize()} side", tuple(_compared(x, own[0]) for x in own))
+        for own in sides
+        if own
+    )
 
 
 def _compared(one: JudgedLabel, first: JudgedLabel) -> ComparedLabel:
     label, explanation = one.label, one.label.explanation
+    is_opposite = label.side is not first.label.side
     senses = explanation.senses if explanation is not None else ()
     texts = [explanation.text] if explanation is not None else [label.reason or "nothing is said"]
     bands = () if one.records is None else exemplar_bands(label, one.records)
@@ -84,7 +93,12 @@ def _compared(one: JudgedLabel, first: JudgedLabel) -> ComparedLabel:
             ("another unit's label", label.score(f"{label.preferred}_null")),
         ),
         changed=_changed(first.label, label),
-        difference=_difference(first, one) if one is not first else None,
+        difference=None if is_opposite or one is first else _difference(first, one),
+        no_difference=(
+            "They are of opposite sides of zero, so that their scores are not compared."
+            if is_opposite
+            else "One of the two has no score, so that there is no difference."
+        ),
         exemplars=strongest,
     )
 
@@ -105,6 +119,7 @@ def _changed(first: Label, label: Label) -> tuple[str, ...]:
         "subject model": (made.subject, made.subject_revision)
         != (later.subject, later.subject_revision),
         "hook point": first.unit.hook != label.unit.hook,
+        "side": first.side != label.side,
         "text read": made.corpus_hash != later.corpus_hash,
         "explainer": first.origin.explainer != label.origin.explainer,
         "language model": (a and a.model) != (b and b.model),

@@ -65,6 +65,7 @@ class DiffOut(Wire):
     differing_inputs: list[str]
     n_common: int
     n_changed: int
+    n_opposite: int = Field(description="Units in both, but not on the same side of zero.")
     n_scored: int
     n_testable: int
     n_moved: int = Field(description="By the intervals of the two scores, which are wide.")

@@ -123,6 +123,11 @@ def _matchup_table(matchups: tuple[Matchup, ...], *, width: int) -> Table:
 def _summary(comparison: Comparison) -> Iterator[str]:
     n_changed = sum(bool(pair.changed) for pair in comparison.pairs)
     yield f"{counted(len(comparison.pairs), 'unit')} in both, {n_changed} with another label"
+    if comparison.n_opposite:
+        yield (
+            f"{counted(comparison.n_opposite, 'unit')} more in both, but on opposite sides of "
+            "zero: the stronger side is another there"
+        )
     n_moved = sum(pair.moved for pair in comparison.pairs)
     by_chance = CHANCE * comparison.n_testable
     yield (

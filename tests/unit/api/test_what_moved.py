@@ -14,6 +14,8 @@ from starlette.testclient import TestClient
 from two_texts import of_python
 
 from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.ids import Side
+from autointerp.core.unit_spec import HookItem, IndexRange, parse_unit_spec
 from autointerp.dictionary import row_json
 from autointerp.store.labels import FolderLabelStore, LabelStore
 from autointerp.store.labels.folder_stores import FolderLabelStores
@@ -159,3 +161,35 @@ def test_a_unit_is_compared_in_dictionaries_of_two_hook_points(client: TestClien
     assert "hook point" in page.partition("Other than the first")[2]
     missing = client.get("/compare", params={**UNIT, "index": 140, "a": "tiny", "b": "rerun"})
     assert "A has no label of this unit." in missing.text
+
+
+def test_opposite_sides_of_a_unit_stand_together_and_are_counted(
+    client: TestClient, service: Service
+) -> None:
+    unit = make_unit(133, hook="blocks.5.mlp.hook_pre")
+    put(service.stores.of("tiny"), make_label(unit, Side.NEGATIVE, score=0.3))
+    asked = {"a": "tiny?site=mlp.hook_pre", "b": "tiny?site=mlp.hook_post"}
+    found = client.get(DIFF, params=asked).json()
+    assert (found["n_common"], found["n_opposite"]) == (1, 1)
+    assert "of these 1 unit is in both on opposite sides" in client.get("/moved", params=asked).text
+    both = client.get("/compare", params={**UNIT, "index": 133, **asked}).text
+    assert "<h2>Opposite sides: negative in A and positive in B</h2>" in both
+    assert "their scores are not compared" in both
+    assert "There is one label of this side" not in both
+
+
+def test_a_side_that_one_dictionary_lacks_is_told(client: TestClient, service: Service) -> None:
+    negative = make_label(make_unit(133), Side.NEGATIVE, score=0.3)
+    put(service.stores.of("tiny"), negative)
+    page = client.get("/compare", params={**UNIT, "index": 133, "a": "tiny", "b": "rerun"}).text
+    assert page.count("The other dictionary has no label of this side.") == 1
+    assert client.get(DIFF, params={"a": "tiny", "b": "rerun"}).json()["n_opposite"] == 0
+
+
+def test_the_command_for_a_second_label_names_the_unit_as_label_reads_it(
+    client: TestClient,
+) -> None:
+    page = client.get("/compare", params={**UNIT, "hook": "blocks.5.mlp.hook_pre"}).text
+    [units] = re.findall(r"--units (\S+) --explainer", page)
+    [item] = parse_unit_spec(units).items
+    assert item == HookItem("blocks.5.mlp.hook_pre", IndexRange(131, 131))

@@ -38,7 +38,16 @@ PATHS = st.sampled_from(
     ]
 )
 ITEMS = st.one_of(
-    st.sampled_from(["5:0-19", "layer:5", "blocks.5.mlp.hook_pre:0-9", "5:" + "9" * 30, " 0:1 "]),
+    st.sampled_from(
+        [
+            "5:0-19",
+            "layer:5",
+            "blocks.5.mlp.hook_pre:0-9",
+            "blocks.5.hook_mlp_out/7",
+            "5:" + "9" * 30,
+            " 0:1 ",
+        ]
+    ),
     st.builds(
         "{}:{}{}".format,
         st.sampled_from(["sae", "dirs"]),
