@@ -35,7 +35,9 @@ _REFUSAL = re.compile(
 )
 # A rule, or two dashes, in a line for itself.
 _SIGNATURE = re.compile(r"(?<=\S)[ \t]*\n\s*(?:--|-{3,}|_{3,}|\*{3,})[ \t]*\n")
-_UNQUOTED = re.compile(r"\{\s*[\"']?explanation[\"']?\s*:\s*([^\"'{}\[\]\n]+?)\s*,?\s*\}", re.I)
+_UNQUOTED = re.compile(
+    r"\{\s*[\"']?explanation[\"']?\s*:\s*+([^\"'{}\[\]\n]*[^\"'{}\[\]\s,])[\s,]*+\}", re.I
+)
 _FENCE = re.compile(r"[ \t]*(?:`{3,}|~{3,})[ \t]*\w*[ \t]*")
 # A line that ends in a colon, or one or two words of greeting.
 _INTRODUCTION = re.compile(

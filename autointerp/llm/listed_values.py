@@ -12,10 +12,10 @@ _DECODER = json.JSONDecoder(strict=False)
 _MOST_LISTS, _MOST_BROKEN = 500, 20
 _NUMBERED = re.compile(
     r"^[ \t>|*•-]*(?:[^\W\d_]{1,20}[ \t]+)?[*_(\[]*(?P<number>\d{1,4})[*_)\]]*[ \t]*"
-    r"(?:[.:：)|=\t]|->|→|[-–—](?=\s))[ \t*_]*(?P<value>\S[^\n]*?)[ \t|*_.,;]*$",
+    r"(?:[.:：)|=\t]|->|→|[-–—](?=\s))[ \t*_]*(?P<value>\S(?:[^\n]*[^\n \t|*_.,;])?)[ \t|*_.,;]*$",
     re.MULTILINE,
 )
-_BULLET = re.compile(r"^[ \t]*[-*•][ \t]+(?P<value>[^\n]*?)[ \t]*$", re.MULTILINE)
+_BULLET = re.compile(r"^[ \t]*[-*•][ \t]+(?P<value>(?:[^\n]*[^\n \t])?)[ \t]*$", re.MULTILINE)
 
 
 def as_list(value: object) -> list[object] | None:

@@ -36,7 +36,7 @@ _ASIDE = re.compile(
 )
 _ELEMENT = re.compile(r"<(?P<name>[A-Za-z][\w:.-]*)(?: [^<>\n]*)?>(?P<value>[^<>]*)</(?P=name)\s*>")
 _TAG = re.compile(r"<([A-Za-z][\w:.-]*)[^<>]*>[^<>]*</\1>|</?[A-Za-z][^<>]*>")
-_EMPTY = re.compile(r"<(?P<name>[A-Za-z][\w:.-]*)(?P<attributes>(?:\s+[\w:.-]+\s*=[^<>=]*)+)/>")
+_EMPTY = re.compile(r"<(?P<name>[A-Za-z][\w:.-]*)(?P<attributes>\s[^<>]*)/>")
 _ATTRIBUTE = re.compile(r"""(?P<name>[\w:.-]+)\s*=\s*["']?(?P<value>[^"'=<>]*)["']?""")
 _BOX = re.compile(r"(?P<name>\\(?:boxed|fbox))\{(?P<value>(?:[^{}]|\{[^{}]*\})*)\}")
 _ROW = re.compile(r"^[ \t]*\|(?P<cells>[^\n]*)\|[ \t]*$", re.MULTILINE)
@@ -50,8 +50,8 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _HEADING = re.compile(
-    r"^[ \t]*(?:#{1,6}[ \t]*(?P<hashes>[^\n#]+?)[ \t#]*|(?:\*\*|__)(?P<bold>[^\n*_]+?)(?:\*\*|__))"
-    r"[ \t:：]*\n\s*(?P<value>[^\n]+)",
+    r"^[ \t]*(?:#{1,6}[ \t]*+(?P<hashes>[^\n# \t](?:[^\n#]*?[^\n# \t])??)[ \t#]*+"
+    r"|(?:\*\*|__)(?P<bold>[^\n*_]+?)(?:\*\*|__))[ \t:：]*\n\s*(?P<value>[^\n]+)",
     re.MULTILINE,
 )
 

@@ -19,10 +19,11 @@ def refuse_rivals(text: str, match: re.Match[str], pattern: str, end: int) -> re
             one stands between a label and it, or it is a question.
     """
     own, start = match[1].lower(), match.end(1)
+    escaped = re.escape(own)
     # A scale may stand two words behind a number.
     n_between = 1 if re.fullmatch(pattern, "1") else 2
     beside = re.compile(
-        rf"(?:[^\w\n]|{re.escape(own)}\b|(?<=\W)\d+(?![\w.])|(?<=\W)\d+\.\d+)*"
+        rf"(?:[^\w\n]|{escaped}\b|(?<=\W)(?!{escaped}\b)(?:\d+(?![\w.])|\d+\.\d+))*"
         rf"(?:(?!not\b|never\b)[^\W\d_]{{1,4}}\s+){{0,{n_between}}}({pattern})(?!\s*[^\W_])",
         re.IGNORECASE,
     )
@@ -33,7 +34,7 @@ def refuse_rivals(text: str, match: re.Match[str], pattern: str, end: int) -> re
     if rival is not None and rival[1].lower() != own:
         raise SeveralValuesError
     before = text[text.rfind("\n", 0, match.start(1)) + 1 : match.start(1)]
-    is_labelled = re.search(r"[:=：][^\w\n]*\Z", before) is not None
+    is_labelled = re.search(r"[:=：][^\w\n:=：]*\Z", before) is not None
     clause = last.search(text, start, end)
     if clause is not None and clause[2].lower() != own:
         # Behind a colon in its own sentence stands what it speaks of, if it is a clause itself.
@@ -42,7 +43,7 @@ def refuse_rivals(text: str, match: re.Match[str], pattern: str, end: int) -> re
         if is_new or is_labelled:
             raise SeveralValuesError
     more = rf"|({pattern})[*_`\"']*[,;][^.!?\n]*" if is_labelled else ""
-    named = re.search(rf"[:=：]\W*(?:({pattern})[^\w:=：]*{more})\Z", before, re.IGNORECASE)
+    named = re.search(rf"[:=：][^\w:=：]*(?:({pattern})[^\w:=：]*{more})\Z", before, re.IGNORECASE)
     if named is not None and (named[1] or named[2]).lower() != own:
         raise SeveralValuesError
     if re.compile(r"[^\w\n]*[?？]").match(text, start, end):
@@ -59,10 +60,10 @@ def refuse_listed(text: str, pattern: str) -> None:
         SeveralValuesError: they do.
     """
     # What each of the options is given.
-    shares = "" if re.fullmatch(pattern, "1") else r"[\d.,\W_]*"
+    behind = r"[\W_]*" if re.fullmatch(pattern, "1") else r"[\d.,\W_]*"
     form = re.compile(
         rf"(?P<label>(?!{pattern})[^\n:=：]{{0,60}}?[:=：]|\W*\d{{1,3}}[.)](?=[ \t])|)"
-        rf"[\W_]*?({pattern})[\W_]*{shares}",
+        rf"[\W_]*?({pattern}){behind}",
         re.IGNORECASE,
     )
     lines = [line for line in text.split("\n") if re.search(r"\w", line)]

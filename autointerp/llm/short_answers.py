@@ -12,7 +12,9 @@ from autointerp.llm.thoughts import MARK
 
 # Before one that ends a sentence.
 _SAYING = (
-    r"(?:[:：=.!?;>{()\]—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)[^\w\n-]*"
+    r"(?:[:：=.!?;>{()\]—]|\s[-–]\s|\b(?:is|say|be|answer|choose|think|therefore|so)\b)"
+    # Not from each of many signs to the end of them.
+    r"(?:[^\w\n\s-]|[^\S\n]++){0,40}"
 )
 # A few words and a colon, which are not the answer.
 _LABEL = r"[\W_]*(?:\w+[^\w\n:=：]+){0,2}\w+[^\w\n:=：]*[:=：]"
@@ -41,7 +43,7 @@ _TAKES_BACK = (
     r"\b(?:wait|actually|second thought|correction|scratch that)\b"
     r"[^\w\n]*(?:\w+[^\w\n]+){0,10}?"
 )
-_MOST_BEHIND, _MOST_BEFORE = 3, 40
+_MOST_BEHIND, _MOST_BEFORE, _MOST_PARTS = 3, 40, 100
 # What takes back what a few words behind it say.
 _HEDGED = re.compile(
     r"\b(?:not|never|cannot|\w+n['’]t|unable|hard|might|may|could|than|least|most)"
@@ -151,7 +153,7 @@ def are_names(text: str, word: str) -> bool:
 def _is_hedged(text: str, start: int, match: re.Match[str]) -> bool:
     """Whether the sentence denies what ends it, but for what a colon or stop stands before."""
     said = text[start : match.start(1)]
-    is_told = re.search(r"[:：=.!?;>—]\W*\Z", said)
+    is_told = re.search(r"[:：=.!?;>—][^\w:：=.!?;>—]*\Z", said)
     is_denied = _DENIED.search(text, start, match.start()) is not None
     return is_denied or (not is_told and bool(_HEDGED.search(_sentence_before(said, len(said)))))
 
@@ -176,7 +178,7 @@ def parts(text: str) -> list[tuple[int, int]]:
 
 def _beginnings(text: str) -> list[tuple[int, int]]:
     """Parts that may begin with the answer, the last first: none that a sentence speaks of."""
-    *others, last = parts(text)
+    *others, last = parts(text)[-_MOST_PARTS:]
     lines = {part: text[text.rfind("\n", 0, part[0]) + 1 : part[0]] for part in others}
     own = [part for part, line in lines.items() if not re.search(r"\w", MARK.sub("", line))]
     return [last, *reversed(own), (0, len(text))]
@@ -233,11 +235,12 @@ def _in_another_language(text: str, pattern: str, *, named: bool = False) -> re.
     No other value may stand in the text, or where the sentence must name an answer, in it.
     """
     form = re.compile(rf"(?<![A-Za-z0-9_])({pattern.replace(_BOUND, '')})(?![A-Za-z0-9_])", re.I)
+    are_same = named or _same(form.finditer(text)) is not None
     for sentence in _SENTENCE.finditer(text):
         found = list(form.finditer(text, *sentence.span()))
         if not found:
             continue
-        if _same(found if named else form.finditer(text)) is None:
+        if not are_same or _same(found) is None:
             return None
         before, behind = (
             text[sentence.start() : found[0].start()],

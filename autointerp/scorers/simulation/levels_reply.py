@@ -11,6 +11,7 @@ import itertools
 import json
 import math
 import re
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -27,9 +28,7 @@ from autointerp.llm.plain_form import plain_form
 from autointerp.llm.short_answers import last_lines
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-_LAST_DIGIT = re.compile(
-    r"(?:[^\n]*(?:[:=|→>\t]|[.)\]-](?=\s)|\s))?\s*[*_`\"']*(\d)[\s|*_`\"'.,;}]*", re.ASCII
-)
+_BEHIND_DIGIT, _AROUND = " \t\r\f\v|*_`\"'.,;}", "*_`\"'"
 # Where an object of windows begins that does not stand in another one.
 _FIRST_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"(?:[A-Za-z]+[ _]?)?1"\s*:')
 _ANY_KEY = re.compile(r'(?<!:)(?<!: )\{\s*"(?:[A-Za-z]+[ _]?)?\d+"\s*:')
@@ -106,14 +105,32 @@ def _digit_places(text: str, n: int) -> list[int]:
     # The same number once or more, whatever is said around it.
     if len({run[0] for run in runs}) == 1 and len(runs[-1][0]) == n:
         return list(range(*runs[-1].span()))
-    alone = list(re.finditer(rf"^\W*(\d{{{n}}})\W*$", text, re.ASCII | re.MULTILINE))
+    form = rf"^[^\w\n]*(\d{{{n}}})[^\w\n]*$"
+    alone = list(re.finditer(form, text, re.ASCII | re.MULTILINE))
     if len({line[1] for line in alone}) == 1:
         return list(range(*alone[-1].span(1)))
-    apart = re.compile(rf"\W*\d(?:\s*(?:[^\w.:=()\n-]{{1,3}}|\s-\s)\s*\d){{{n - 1}}}\W*", re.ASCII)
-    for start, end in last:
-        if apart.fullmatch(text, start, end):
-            return [i for i in range(start, end) if text[i].isdigit()]
+    apart = (span for span in last if _are_apart(text[slice(*span)], n))
+    span = next(apart, None)
+    if span is not None:
+        return [i for i in range(*span) if text[i].isdigit()]
     return _listed_places(text, n) or _one_a_line(text, n) or lines[0]
+
+
+def _are_apart(text: str, n: int) -> bool:
+    """Whether nothing stands in a text but n digits, and what parts each from the next."""
+    parts = re.split(r"[0-9]", text)
+    is_alone = len(parts) == n + 1 and not re.search(r"\w", parts[0] + parts[-1], re.ASCII)
+    return is_alone and all(map(_is_between, parts[1:-1]))
+
+
+def _is_between(text: str) -> bool:
+    """Whether a text is blank, one to three signs or a dash with blanks, as digits are parted."""
+    signs = text.strip()
+    if not signs:
+        return bool(text.strip("\n"))
+    if signs == "-":
+        return text[0].isspace() and text[-1].isspace()
+    return re.fullmatch(r"[^\w.:=()\n-]{1,3}", signs, re.ASCII) is not None
 
 
 def _listed_places(text: str, n: int) -> list[int] | None:
@@ -127,12 +144,21 @@ def _listed_places(text: str, n: int) -> list[int] | None:
 
 def _one_a_line(text: str, n: int) -> list[int] | None:
     """Where n lines that stand together end with a digit each, and no other line ends with one."""
-    lines = list(re.finditer(r"[^\n]*\w[^\n]*", text))
-    ends = [_LAST_DIGIT.fullmatch(line[0]) for line in lines]
-    found = [i for i, one in enumerate(ends) if one is not None]
+    lines = list(re.finditer(r"^[^\n]*\w[^\n]*", text, re.MULTILINE))
+    ends = [_last_digit(line[0]) for line in lines]
+    found = [i for i, place in enumerate(ends) if place is not None]
     if len(found) != n or found != list(range(found[0], found[0] + n)):
         return None
-    return [lines[i].start() + one.start(1) for i in found if (one := ends[i]) is not None]
+    return [lines[i].start() + (ends[i] or 0) for i in found]
+
+
+def _last_digit(line: str) -> int | None:
+    """Where the digit stands that ends a line, alone or behind a blank or the sign of a label."""
+    place = len(line.rstrip(_BEHIND_DIGIT)) - 1
+    if place < 0 or line[place] not in string.digits:
+        return None
+    before = line[:place].rstrip(_AROUND)
+    return place if not before or before[-1].isspace() or before[-1] in ":=|→>" else None
 
 
 def read_window_rows(

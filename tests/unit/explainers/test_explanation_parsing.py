@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
@@ -196,3 +198,12 @@ def test_whatever_is_read_is_one_short_line_that_can_be_written(reply: str, as_j
     assert line == " ".join(line.split())
     assert 1 <= count_words(line) <= 5
     assert line.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ["# a{}}}", "a. {}}}", "{{explanation: a{}", "**a** {}b"])
+def test_an_explanation_with_a_long_run_of_blanks_is_read_in_no_time(text: str) -> None:
+    started = time.process_time()
+    for as_json in (False, True):
+        with suppress(NoAnswerError):
+            parse_explanation(text.format(" " * 20_000), as_json=as_json, max_words=60)
+    assert time.process_time() - started < 20

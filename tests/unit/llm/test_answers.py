@@ -344,6 +344,21 @@ def test_a_hostile_reply_is_read_in_no_time(unit: str) -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["# a" + " " * 20_000 + "}", "so: " + "] " * 10_000 + "'", "<a " + "x=1  " * 60, "# a" * 9_000],
+)
+def test_a_reply_that_goes_on_for_long_is_read_in_no_time(text: str) -> None:
+    started = time.process_time()
+    for read in (
+        lambda: find_word(reply(text), "yes", "no"),
+        lambda: find_number(reply(text), range(11)),
+    ):
+        with pytest.raises(NoAnswerError):
+            read()
+    assert time.process_time() - started < 20
+
+
 def test_tokens_of_thoughts_may_stand_before_the_text() -> None:
     made = with_logprobs("hm, no. yes", [("yes", {"yes": 0.5, "no": 0.5})])
     apart = ChatReply("yes", "stop", made.tokens, Usage(), "m", thoughts="hm, no. ")

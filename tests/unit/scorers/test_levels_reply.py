@@ -138,3 +138,12 @@ def test_odd_json_with_log_probabilities_never_takes_a_level_from_elsewhere(text
 def test_numbers_without_end_fail_the_trial(nonsense: str) -> None:
     with pytest.raises(NoAnswerError):
         read_rows(reply(f'{{"rows": [[{nonsense}]]}}'), row_lengths=(1,), top=10)
+
+
+@pytest.mark.parametrize("between", [", ", " | ", " - ", " , "])
+def test_digits_that_signs_part_are_counted_in_no_time(between: str) -> None:
+    text = between.join("3" * 64)
+    assert read_digits(reply(text), n_tokens=64).levels == (3.0,) * 64
+    for other in (text[: -len(between) - 1], f"{text}{between}a", f"{text}{between}3"):
+        with pytest.raises(NoAnswerError, match="asked for 64 digits"):
+            read_digits(reply(other), n_tokens=64)
