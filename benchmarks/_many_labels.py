@@ -84,7 +84,8 @@ def _labels_of(numbers: range) -> list[StoredLabel]:
     words = make_words(N_WORDS)
     known = [by_rules(one) for one in FolderLabelStore(EXAMPLE).labels() if one.rules is not None]
     rows = [json.loads(row_json(one)) for one in known]
-    parts = [unframe(pack_label(one), 4, where="the example") for one in known]
+    newest = packing.LABELS_VERSION
+    parts = [unframe(pack_label(one), 4, where="it", newest=newest) for one in known]
     draw, made = random.Random(numbers.start), []
     for number in numbers:
         which, (layer, index) = number % len(known), divmod(number, WIDTH)

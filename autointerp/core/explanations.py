@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -205,6 +204,8 @@ class LabelOrigin(NamedTuple):
     @property
     def digest(self) -> str:
         """Names it in files and keys: 12 hexadecimal digits."""
+        import hashlib  # noqa: PLC0415 - reading a label needs none
+
         text = f"{self.corpus}\x1f{self.explainer or ''}"
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 

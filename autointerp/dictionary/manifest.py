@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -18,6 +16,8 @@ from autointerp.core.plain_values import read_plain, to_plain
 from autointerp.store.codec import stored_json
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from autointerp.core.config import JobSpec
 
 MANIFEST = "manifest.json"
@@ -155,6 +155,8 @@ def _manifest(stored: Any) -> Manifest:
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, in hex; the file is not held in memory."""
     with storage_errors(path, verb="read"), path.open("rb") as file:
+        import hashlib  # noqa: PLC0415 - reading a label needs none
+
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 
-from typing_extensions import override
-
 from autointerp.core.explanations import Label
+from autointerp.core.overriding import override
 from autointerp.core.records import ActivationRecord
 from autointerp.store.label_records import LabelRecords, ScoredRecord
 

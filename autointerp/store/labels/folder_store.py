@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 import threading
 import time
 import zlib
@@ -14,12 +12,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from typing_extensions import override
-
 from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelOrigin, LabelStatus, LabelSummary
 from autointerp.core.files import TEMP_SUFFIX, replacing, storage_errors, sync_folder
 from autointerp.core.ids import HookPoint, Side, UnitId
+from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
 from autointerp.store.labels import kept_tables, label_database, record_tables
@@ -27,7 +24,6 @@ from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_database import Change, Key, LabelDatabase, key_of
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
 from autointerp.store.labels.layout import SideKey, is_hook, names_in
-from autointerp.store.labels.old_layout import OldFolder
 from autointerp.store.labels.record_tables import RecordTables
 from autointerp.store.lock import wait_for_lock
 from autointerp.store.packed_labels import (
@@ -40,8 +36,8 @@ from autointerp.store.packed_sets import pack_sets
 
 if TYPE_CHECKING:
     from autointerp.store.labels.label_rows import ListedRow
+    from autointerp.store.labels.old_layout import OldFolder
 
-_LOGGER = logging.getLogger("autointerp.store")
 _MEND = "run again with --resume to make it anew"
 _PUT_AT_ONCE = 256
 _TICK_NS = 100_000_000
@@ -143,7 +139,7 @@ class FolderLabelStore(LabelStore):
         self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
     ) -> tuple[Label, ...]:
         labels = self._labels()
-        if isinstance(labels, OldFolder):
+        if not isinstance(labels, LabelDatabase):
             return super().get_sides(unit, on_unreadable)
         found = if_readable(partial(labels.sides, key_of(unit, Side.POSITIVE)), on_unreadable)
         reads = (
@@ -249,8 +245,7 @@ class FolderLabelStore(LabelStore):
         if origin is None:
             label = if_readable(partial(self.get_without_trials, unit, side), lambda _: None)
             origin = None if label is None else label.origin
-        known = None if origin is None else origin.digest
-        sets = tables.get(unit.index, side, where=where, advice=self._advice, origin=known)
+        sets = tables.get(unit.index, side, where=where, advice=self._advice, origin=origin)
         return sets if sets is not None and sets.explain.unit == unit else None
 
     @override
@@ -370,12 +365,16 @@ class FolderLabelStore(LabelStore):
         """What an earlier version wrote, as long as there is nothing else."""
         if self._table.database.is_taken():
             return None
+        from autointerp.store.labels.old_layout import OldFolder  # noqa: PLC0415 - few have one
+
         return OldFolder.of(self.folder, advice=self._advice)
 
     def _bring_old(self) -> None:
         """Copies what an earlier version wrote."""
         if self._old() is None:
             return
+        import shutil  # noqa: PLC0415 - brings every kind of archive
+
         with storage_errors(self.folder), wait_for_lock(self.folder / ".copying.lock"):
             old = self._old()
             if old is None:
@@ -383,13 +382,13 @@ class FolderLabelStore(LabelStore):
             began = self.folder / f".copying{TEMP_SUFFIX}"
             shutil.rmtree(began, ignore_errors=True)
             copy = FolderLabelStore(began, self._row_of)
-            _LOGGER.warning("%s: copying %d labels of an earlier version", self.folder, old.count())
+            _warn("%s: copying %d labels of an earlier version", self.folder, old.count())
             with copy.batch():
                 old.copy(copy.put_sets, copy._put_old)
             copy._table.database.make()
             copy.move_into(self.folder)
             shutil.rmtree(began)
-        _LOGGER.warning("%s: labels of an earlier version are now in %s", self.folder, _NOW_IN)
+        _warn("%s: labels of an earlier version are now in %s", self.folder, _NOW_IN)
 
     def _each(self, unpack: Callable[..., T], on_unreadable: OnUnreadable) -> Iterator[T]:
         labels = self._labels()
@@ -418,7 +417,7 @@ class FolderLabelStore(LabelStore):
         read = partial(self._load, unpack_without_trials, labels, key)
         label = if_readable(read, errors.append)
         if errors and key not in self._unlisted:
-            _LOGGER.warning("a label is left out: %s", errors[0])
+            _warn("a label is left out: %s", errors[0])
             self._unlisted[key] = None
         elif not errors:
             self._unlisted.pop(key, None)
@@ -482,6 +481,12 @@ class FolderLabelStore(LabelStore):
             with first[0].writing() as connection:
                 for _, _, put in (first, *others):
                     put(connection)
+
+
+def _warn(message: str, *values: object) -> None:
+    import logging  # noqa: PLC0415 - reading labels needs none
+
+    logging.getLogger("autointerp.store").warning(message, *values)
 
 
 def _kept_row(row: ListedRow | None) -> ListedRow | None:

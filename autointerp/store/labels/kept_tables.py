@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from autointerp.core.errors import AutointerpError
-from autointerp.core.explanations import Label
+from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_database import Change, Key, change_of
@@ -156,16 +156,16 @@ def origin_of_sets(connection: Connection, index: int, side: Side) -> str | None
 
 
 def find_sets(
-    connection: Connection, index: int, side: Side, origin: str | None
+    connection: Connection, index: int, side: Side, origin: LabelOrigin | None
 ) -> tuple[bytes, bytes] | None:
     """The packed references and sets of a side, those of one origin where it is given."""
     place = (index, _SIDES.index(side))
     if origin is not None and has_table(connection, "origins"):
         query = f"SELECT windows, sets FROM kept_sets WHERE {_IS_SIDE} AND origin = ?"
-        kept = connection.execute(query, (*place, origin)).fetchone()
+        kept = connection.execute(query, (*place, origin.digest)).fetchone()
         if kept is not None:
             return kept[0], kept[1]
-        if origin_of_sets(connection, index, side) not in (None, origin):
+        if origin_of_sets(connection, index, side) not in (None, origin.digest):
             return None
     query = f"SELECT windows, sets FROM sets WHERE {_IS_SIDE}"
     found = connection.execute(query, place).fetchone()

@@ -7,10 +7,9 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from typing_extensions import override
-
 from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.labels.layout import SideKey

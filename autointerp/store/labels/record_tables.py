@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import closing
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from autointerp.core.errors import DamagedError, InputError
+from autointerp.core.explanations import LabelOrigin
 from autointerp.core.files import REMAKE, replacing
 from autointerp.core.ids import Side
 from autointerp.core.records import UnitSets
@@ -53,7 +53,7 @@ class RecordTables:
         *,
         where: str,
         advice: str = REMAKE,
-        origin: str | None = None,
+        origin: LabelOrigin | None = None,
     ) -> UnitSets | None:
         """The sets of a side of a unit, of one origin where it is given; None where there are none.
 
@@ -160,6 +160,8 @@ def _refs(packed: bytes, where: str, advice: str) -> list[Ref]:
 def _ref(connection: Connection, window: StoredWindow) -> Ref:
     """Where the window is in the table, to which it is added where it is not."""
     content = _BETWEEN.join((window.document, *map(str, window[2:4]), *window.tokens))
+    import hashlib  # noqa: PLC0415 - reading needs none
+
     digest = hashlib.blake2b(content.encode(), digest_size=8).digest()
     query = "SELECT variant, digest FROM windows WHERE window = ? ORDER BY variant"
     known = connection.execute(query, (window.number,)).fetchall()
