@@ -146,6 +146,8 @@ class ApiConfig:
     limits: ApiLimits = field(default_factory=ApiLimits)
     folder: Path = field(default_factory=lambda: Path(tempfile.gettempdir()) / "autointerp-api")
     """Generated downloads; safe to delete."""
+    indexes: Path | None = None
+    """Where indexes of labels are kept for the next start; safe to delete. None keeps none."""
     replies: Path | None = None
     """The reply cache, of which answers are shown; None shows none."""
     refresh_s: float = 0.25

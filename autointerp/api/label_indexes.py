@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import math
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 from autointerp.api.problems import Problem
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import AutointerpError, InputError, StorageError
 from autointerp.dictionary.rows import COLUMNS, current_row
 from autointerp.store.labels import LabelStore, LabelStores
+from autointerp.store.search.kept_index import KeptIndex
 from autointerp.store.search.label_index import LabelIndex, LabelQuery
 
 _LOGGER = logging.getLogger("autointerp.api")
@@ -27,8 +30,12 @@ _AGAIN = {"Refresh": "3", "Retry-After": "3"}
 class LabelIndexes:
     """One index a model, made when it is first asked for."""
 
-    def __init__(self, stores: LabelStores, *, refresh_s: float) -> None:
-        self._stores = stores
+    def __init__(
+        self, stores: LabelStores, *, refresh_s: float, folder: Path | None = None
+    ) -> None:
+        """Indexes are kept in the folder, where there is one, for processes after this one."""
+        self._stores, self._folder = stores, folder
+        self._keeping: set[str] = set()
         self._refresh_s = refresh_s
         self._lock = threading.Lock()
         self._models: tuple[float, frozenset[str]] = (0.0, frozenset())
@@ -91,6 +98,7 @@ class LabelIndexes:
                     max_age_s=self._refresh_s,
                     n_columns=len(COLUMNS),
                     current=current_row,
+                    kept=self._kept(model),
                 )
             return self._indexes[model]
 
@@ -154,6 +162,24 @@ class LabelIndexes:
         began = time.monotonic()
         await in_thread(index.refresh)
         self._read_at[model] = began
+        if index.is_worth_keeping and model not in self._keeping:
+            self._keeping.add(model)
+            keep = partial(self._keep, model, index)
+            threading.Thread(target=keep, name="index-of-labels", daemon=True).start()
+
+    def _kept(self, model: str) -> KeptIndex | None:
+        if self._folder is None:
+            return None
+        path = self._folder / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.index"
+        return KeptIndex(path, "\n".join((model, *COLUMNS)))
+
+    def _keep(self, model: str, index: LabelIndex) -> None:
+        try:
+            index.keep()
+        except AutointerpError as error:
+            _LOGGER.warning("the index of labels was not kept: %s", error)
+        finally:
+            self._keeping.discard(model)
 
     def _refreshed(
         self, key: tuple[str, asyncio.AbstractEventLoop], task: asyncio.Task[None]

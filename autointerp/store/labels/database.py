@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from autointerp.core.files import ELSEWHERE, FULL, storage_errors
 SCHEMA = 1
 _APPLICATION = 0x41495350
 _PATIENCE_S = 120.0
+_TICK_NS = 100_000_000
+"""More than a tick of any file system's clock but those of FAT, which has two seconds."""
 _CORRUPT = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 _COPY = "what can still be read is brought to another folder by `autointerp store copy`"
 _ADVICE = {
@@ -33,6 +36,20 @@ class Connection(sqlite3.Connection):
         super().__init__(*args, **options)
         self.refs: dict[tuple[object, ...], tuple[int, int]] = {}
         """Where rows are by what they hold, as far as that was asked in its transaction."""
+        self.is_marked = False
+        """Whether its transaction has a mark, see `label_database`."""
+
+
+def has_table(connection: Connection, name: str) -> bool:
+    """Whether the file has such a table."""
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None
+
+
+def is_settled(stamp: tuple[int, ...]) -> bool:
+    """Whether a file is so old that whoever writes it changes its stamp."""
+    # Written twice in one tick of the file system's clock, a file may look the same.
+    return max(stamp[2:]) < time.time_ns() - _TICK_NS
 
 
 class Database:

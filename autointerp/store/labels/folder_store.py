@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Set
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
 from autointerp.store.labels import kept_tables, label_database, record_tables
-from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.database import Connection, Database, is_settled
 from autointerp.store.labels.label_database import Change, Key, LabelDatabase, key_of
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, RowOf
 from autointerp.store.labels.layout import SideKey, is_hook, names_in
@@ -40,8 +39,6 @@ if TYPE_CHECKING:
 
 _MEND = "run again with --resume to make it anew"
 _PUT_AT_ONCE = 256
-_TICK_NS = 100_000_000
-"""More than a tick of any file system's clock but those of FAT, which has two seconds."""
 _MOST_AGAIN = 100
 """Labels that could not be read, and are looked at again at a time."""
 _SUFFIX = ".sqlite"
@@ -202,10 +199,7 @@ class FolderLabelStore(LabelStore):
             return None
         databases = (self._table.database, self._tables(unit.hook).database)
         stamps = [database.stamp() for database in databases]
-        # Written twice in one tick of the file system's clock, a file may look the same.
-        settled_ns = time.time_ns() - _TICK_NS
-        is_settled = all(one is None or max(one[2:]) < settled_ns for one in stamps)
-        return tuple(stamps) if is_settled else None
+        return tuple(stamps) if all(map(is_settled, filter(None, stamps))) else None
 
     def subject(self) -> str | None:
         """The subject model, by the first label that can be read; None where there is none."""
@@ -311,6 +305,11 @@ class FolderLabelStore(LabelStore):
             for one in changes
         ]
         return [*again, *rows], changes[-1].number if changes else last
+
+    @override
+    def mark(self, change: int) -> str | None:
+        self._flush()
+        return None if self._old() is not None else self._table.mark(change)
 
     @override
     def left_out(self) -> tuple[str, ...]:

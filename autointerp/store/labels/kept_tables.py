@@ -11,7 +11,7 @@ from typing import Any
 from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side
-from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.database import Connection, Database, has_table
 from autointerp.store.labels.label_database import Change, Key, change_of
 from autointerp.store.packed_labels import unpack_without_trials
 
@@ -30,12 +30,6 @@ _SETS = (
 _IS_KEY = "layer = ? AND hook = ? AND unit = ? AND side = ?"
 _IS_SIDE = "unit = ? AND side = ?"
 _SIDES = tuple(Side)
-
-
-def has_table(connection: Connection, name: str) -> bool:
-    """Whether the file has such a table."""
-    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = ?"
-    return connection.execute(query, (name,)).fetchone() is not None
 
 
 def replaced_label(connection: Connection, key: Key, label: Label) -> Label | None:

@@ -9,7 +9,7 @@ from autointerp.core.errors import DamagedError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.files import replacing
 from autointerp.core.ids import Side, UnitId
-from autointerp.store.labels.database import Connection, Database
+from autointerp.store.labels.database import Connection, Database, has_table, is_settled
 from autointerp.store.labels.layout import reading_order
 from autointerp.store.packed_labels import unpack_label
 
@@ -26,6 +26,8 @@ CREATE TABLE labels (change INTEGER PRIMARY KEY, layer INTEGER NOT NULL, hook TE
   UNIQUE (layer, hook, unit, side));
 CREATE TABLE compact (n_labels INTEGER NOT NULL)
 """
+_MARKS = "CREATE TABLE IF NOT EXISTS marks (change INTEGER PRIMARY KEY, mark BLOB NOT NULL)"
+"""Of transactions: their first changes and random bytes, by which copies are told apart."""
 _KEY = "layer, hook, unit, side"
 _IS_KEY = "layer = ? AND hook = ? AND unit = ? AND side = ?"
 
@@ -92,6 +94,24 @@ class LabelDatabase:
         stamp = self.database.stamp()
         return None if stamp is None else stamp[0]
 
+    def mark(self, change: int) -> str | None:
+        """As of the store.
+
+        A transaction has a mark of its own, at its first change or later; a file without, which
+        was compacted or is an earlier version's, is the same while nobody writes it.
+        """
+        stamp = self.database.stamp()
+        with self.database.reading() as connection:
+            if connection is None or change >= change_of(connection):
+                return None
+            query = "SELECT change, hex(mark) FROM marks WHERE change <= ? ORDER BY change DESC"
+            found = None
+            if has_table(connection, "marks"):
+                found = connection.execute(f"{query} LIMIT 1", (change,)).fetchone()
+        if found is not None:
+            return f"{found[0]}:{found[1]}"
+        return f"file:{stamp}" if stamp is not None and is_settled(stamp) else None
+
     def changes(self, since: int, limit: int) -> list[Change]:
         """The changes after one, oldest first."""
         query = f"SELECT change, {_KEY}, row FROM labels WHERE change > ? ORDER BY change LIMIT ?"
@@ -132,6 +152,11 @@ def key_of(unit: UnitId, side: Side) -> Key:
 def put(connection: Connection, key: Key, row: bytes | None, packed: bytes) -> None:
     """Puts a packed label as the newest change."""
     connection.execute("DELETE FROM compact")
+    if not connection.is_marked:
+        connection.execute(_MARKS)
+        values = (change_of(connection),)
+        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, randomblob(8))", values)
+        connection.is_marked = True
     columns = f"change, {_KEY}, row, label"
     insert = f"INSERT OR REPLACE INTO labels ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
     connection.execute(insert, (change_of(connection), *key, row, packed))

@@ -149,6 +149,14 @@ class LabelStore(UnitStore, Protocol):
             AutointerpError: the store makes no rows.
         """
 
+    def mark(self, change: int) -> str | None:  # noqa: ARG002 - this one has none
+        """The same for the same changes up to one, for ever; None where that cannot be told.
+
+        Another store, or one that was made anew or brought back from a copy and written on, has
+        another mark at that change.
+        """
+        return None
+
     def left_out(self) -> tuple[str, ...]:
         """Why labels have no row now, a sentence each: it or they cannot be read."""
         return ()

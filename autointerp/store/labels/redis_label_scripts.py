@@ -87,6 +87,20 @@ end
 return rows
 """
 
+# KEYS: row-change, row-marks. ARGV: a change, a mark for it where it has none. False for a change
+# that is still to come. Of many marks that of the oldest change is dropped.
+MARK = """
+if tonumber(redis.call('GET', KEYS[1]) or 0) < tonumber(ARGV[1]) then return false end
+if redis.call('HSETNX', KEYS[2], ARGV[1], ARGV[2]) == 1 and redis.call('HLEN', KEYS[2]) > 64 then
+  local oldest = tonumber(ARGV[1])
+  for _, change in ipairs(redis.call('HKEYS', KEYS[2])) do
+    oldest = math.min(oldest, tonumber(change))
+  end
+  redis.call('HDEL', KEYS[2], tostring(oldest))
+end
+return redis.call('HGET', KEYS[2], ARGV[1])
+"""
+
 
 def kept_key(model: str, unit: str) -> str:
     """Where the labels are that are kept of a unit, ``HOOK/INDEX``, by side and origin."""

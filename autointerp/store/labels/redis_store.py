@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator, Sequence, Set
 from functools import partial
 from itertools import chain
@@ -30,6 +31,7 @@ from autointerp.store.labels.layout import (
 )
 from autointerp.store.labels.redis_label_scripts import (
     KEPT,
+    MARK,
     PUT_KEPT,
     PUT_LABEL,
     ROWS_AGAIN,
@@ -71,6 +73,7 @@ class RedisLabelStore(LabelStore):
         self._labels, self._rows, self._changes, self._change, self._failed, self._kept_rows = (
             f"{PREFIX}{name}:{model}" for name in names
         )
+        self._marks = f"{PREFIX}row-marks:{model}"
 
     @property
     @override
@@ -257,6 +260,12 @@ class RedisLabelStore(LabelStore):
             if rows[-1] is None:
                 self._damaged[field] = None
         return rows, int(last)
+
+    @override
+    def mark(self, change: int) -> str | None:
+        keys, args = [self._change, self._marks], [change, secrets.token_hex(8)]
+        found = self._connection.script(MARK, keys, args)
+        return found.decode() if found else None
 
     @override
     def left_out(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import UnitId
 from autointerp.store.labels.label_rows import SCORES, ListedRow
+from autointerp.store.search.kept_index import N_NUMBERS, IndexContent
 
 # fmt: off
 Sort = Literal[
@@ -34,6 +35,7 @@ _HOOK_BITS, _INDEX_BITS = 12, 38
 
 # Slots that are looked at first, and how many times as many next.
 _BLOCK, _GROWTH = 1024, 4
+_LEAST_ROOM = 1024
 
 _PLACE = 6
 """Row of the numbers that says which of a side's labels it is."""
@@ -74,8 +76,37 @@ class Columns:
         # Views of earlier moments read them too: a label that they show may get a new origin.
         self._origin_names: list[Origin] = []
         self._digests: list[str] = []
-        self._numbers = np.zeros((8, 1024), np.int64)
-        self._scores = np.zeros((len(SCORES), 1024), np.float64)
+        self._numbers = np.zeros((N_NUMBERS, _LEAST_ROOM), np.int64)
+        self._scores = np.zeros((len(SCORES), _LEAST_ROOM), np.float64)
+
+    @classmethod
+    def of(cls, content: IndexContent) -> Columns:
+        """Those which `content` was of."""
+        result = cls()
+        result._rows = list(content.rows)
+        result._hooks = {hook: number for number, hook in enumerate(content.hooks)}
+        for origin in content.origins:
+            result._origin_of(origin)
+        _, hooks, units, sides, _, origins, places, _ = content.numbers.tolist()
+        result._slots = {
+            (content.hooks[hook], unit, side)
+            if place == _NEWEST
+            else (content.hooks[hook], unit, side, content.origins[origin]): slot
+            for slot, (hook, unit, side, origin, place) in enumerate(
+                zip(hooks, units, sides, origins, places, strict=True)
+            )
+        }
+        result._numbers, result._scores = content.numbers, content.scores
+        return result
+
+    def content(self, change: int, words: Mapping[str, Slots]) -> IndexContent:
+        """What is there now, which changes do not reach, with the last change and the words."""
+        n = len(self._rows)
+        return IndexContent(
+            *(change, tuple(self._hooks), tuple(self._origin_names)),
+            *(self._numbers[:, :n].copy(), self._scores[:, :n].copy()),
+            *(tuple(self._rows), words),
+        )
 
     def put(self, rows: Sequence[ListedRow]) -> tuple[list[int], dict[int, bytes]]:
         """Stores rows in place of older ones of their labels.
@@ -135,8 +166,9 @@ class Columns:
 
     def _make_room(self) -> None:
         while len(self._rows) > self._scores.shape[1]:
-            self._numbers = np.concatenate([self._numbers, np.zeros_like(self._numbers)], axis=1)
-            self._scores = np.concatenate([self._scores, np.zeros_like(self._scores)], axis=1)
+            more = max(_LEAST_ROOM, self._scores.shape[1])
+            self._numbers = np.pad(self._numbers, ((0, 0), (0, more)))
+            self._scores = np.pad(self._scores, ((0, 0), (0, more)))
 
 
 @dataclass(frozen=True)

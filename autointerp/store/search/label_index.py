@@ -10,6 +10,7 @@ import bisect
 import hashlib
 import itertools
 import json
+import logging
 import math
 import threading
 import time
@@ -20,15 +21,17 @@ from typing import Any
 import numpy as np
 
 from autointerp.core.asynchrony import prefetch
-from autointerp.core.errors import InputError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import LabelStatus
 from autointerp.store.codec import plain_json
 from autointerp.store.labels import LabelStore
 from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.search.columns import Columns, Filters, Slots, Sort, View
 from autointerp.store.search.cursors import made_cursor, position_of
+from autointerp.store.search.kept_index import KeptIndex
 from autointerp.store.search.text_index import TextIndex
 
+_LOGGER = logging.getLogger("autointerp.store")
 MOST_ROWS = 1000
 """Most rows of a page."""
 _BATCH = 2000
@@ -36,6 +39,8 @@ _BATCH = 2000
 _WORDS_AT_ONCE = 16_000
 # More than there are labels: how many matches there are comes before any rank.
 _RANK_BITS = 40
+# What is new before the file of the index is written again: rows, and a share of all labels.
+_LEAST_NEW, _NEW_SHARE = 5000, 8
 # Matches of one label above which it is not looked at more closely how many there are.
 _MOST_COUNTED = 63
 Key = Callable[[int], list[Any]]
@@ -108,6 +113,7 @@ class LabelIndex:
         max_age_s: float = 0.5,
         n_columns: int = 0,
         current: Callable[[dict[str, Any]], dict[str, Any]] = dict,
+        kept: KeptIndex | None = None,
     ) -> None:
         self.store = store
         self._n_columns, self._current = n_columns, current
@@ -118,6 +124,7 @@ class LabelIndex:
         self._columns, self._words = Columns(), TextIndex()
         self._snapshot = (self._columns.view(), self._words, 0)
         self._in_order: tuple[View, tuple[bytes, ...]] = (self.view, ())
+        self._kept, self._is_begun, self._n_unkept = kept, False, 0
 
     def __len__(self) -> int:
         return self.view.n_newest
@@ -193,7 +200,51 @@ class LabelIndex:
             finally:
                 self._refresh_lock.release()
 
+    @property
+    def is_worth_keeping(self) -> bool:
+        """Whether so much is new since the file was written that `keep` is worth its time."""
+        least = max(_LEAST_NEW, self.view.n // _NEW_SHARE)
+        return self._kept is not None and self._n_unkept >= least
+
+    def keep(self) -> bool:
+        """Writes the file, while others read and refresh; whether it was written.
+
+        It is not where the store cannot say later whether it is still true, or leaves labels out,
+        at which it looks again only as long as this process lives.
+
+        Raises:
+            StorageError: the disk refuses, or the store cannot be read.
+            UpstreamError: the store cannot be reached.
+        """
+        if self._kept is None:
+            return False
+        with self._refresh_lock:
+            content = self._columns.content(self._change, self._words.words())
+            mark = None if self.left_out() else self.store.mark(self._change)
+            self._n_unkept = 0
+        if mark is not None:
+            self._kept.save(content, mark)
+        return mark is not None
+
+    def _begin(self) -> None:
+        """Takes what a process before this one kept, where it is still true."""
+        if self._is_begun or self._kept is None:
+            return
+        try:
+            found = self._kept.load()
+            is_true = found is not None and self.store.mark(found[0].change) == found[1]
+        except (ValueError, OSError, AutointerpError) as error:
+            _LOGGER.warning("labels are read anew, as their index cannot be used: %s", error)
+            found, is_true = None, False
+        self._is_begun = True
+        if found is not None and is_true:
+            content = found[0]
+            self._columns, self._words = Columns.of(content), TextIndex.of(content.words)
+            self._snapshot = (self._columns.view(), self._words, content.change)
+            self._change = content.change
+
     def _read_new_rows(self) -> None:
+        self._begin()
         new = _NewWords(self._change)
         try:
             for rows, change in self._batches():
@@ -228,6 +279,7 @@ class LabelIndex:
             return
         rows = [self._whole(row) for row in rows]
         slots, before = self._columns.put(rows)
+        self._n_unkept += len(rows)
         for slot in before.keys() - new.texts.keys():
             row = listed_row(before[slot])
             new.before[slot] = row.words if row is not None else ""

@@ -74,6 +74,18 @@ class TextIndex:
         self._places: dict[str, _WordPlaces] = {}
         self._vocabulary: list[str] = []
 
+    @classmethod
+    def of(cls, words: Mapping[str, Slots]) -> TextIndex:
+        """That which `words` was of."""
+        result = cls()
+        result._places = {word: _WordPlaces(places, len(places)) for word, places in words.items()}
+        result._vocabulary = sorted(result._places)
+        return result
+
+    def words(self) -> dict[str, Slots]:
+        """Where each word is now; changes do not reach it."""
+        return {word: places.known for word, places in self._places.items()}
+
     def put(self, texts: Mapping[int, str], before: Mapping[int, str]) -> None:
         """Indexes the text of each slot; `before` has those that slots had until now.
 
