@@ -32,6 +32,8 @@ class Asked:
     seconds: float
     rate: float | None
     """Requests a second of all readers together; None: each asks as soon as it was answered."""
+    think_s: float = 0.0
+    """How long each waits on average before it asks again, where there is no rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,9 @@ async def _read(asked: Asked) -> Seen:
             if asked.rate is not None:
                 start = began + (turn * asked.readers + number) / asked.rate
                 await asyncio.sleep(max(0.0, start - time.perf_counter()))
+            elif asked.think_s:
+                await asyncio.sleep(draw.uniform(0, 2 * asked.think_s))
+                start = time.perf_counter()
             if start >= until:
                 break
             key = asked.keys[(number + turn) % len(asked.keys)]

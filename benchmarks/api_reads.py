@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,8 +48,16 @@ from autointerp.serving.supervisor import api_program, settings_for, start
 from autointerp.store.labels import FolderLabelStore, LabelStore
 
 N_KEYS, N_WITH_RECORDS, N_TOKENS = 10, 100, 64
+THINK_S = 0.5
 WHAT = ("one label", "page of 50", "words", "with records")
 FORMATS = ("parquet", "jsonl", "neuronpedia")
+FIRST = {
+    "health": "/healthz",
+    "one unit": f"/v1/models/{MODEL}/units/blocks.0.mlp.hook_post/1",
+    "page": f"{LABELS}?limit=50",
+    "words": f"{LABELS}?q=a",
+    "HTML page of the model": f"/models/{MODEL}",
+}
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -101,9 +110,9 @@ def put_records(store: LabelStore) -> None:
 
 
 @contextmanager
-def serving(folder: Path, redis: str, store: str) -> Iterator[Server]:
-    """The API in a process of its own, which has made no dictionary yet."""
-    shutil.rmtree(folder / "cache", ignore_errors=True)
+def serving(folder: Path, redis: str, store: str, *, anew: bool = True) -> Iterator[Server]:
+    """The API in a process of its own, which has made no dictionary yet; anew it has no index."""
+    shutil.rmtree(folder / "cache" / ("" if anew else "downloads"), ignore_errors=True)
     port = free_port()
     keys = tuple(secrets.token_hex(16) for _ in range(N_KEYS))
     environment = settings_for(
@@ -125,21 +134,26 @@ def serving(folder: Path, redis: str, store: str) -> Iterator[Server]:
 
 def _ready(server: Server, process: subprocess.Popen[bytes]) -> Server:
     began = time.perf_counter()
-    while True:
-        try:
-            answer = httpx.get(
-                f"http://127.0.0.1:{server.port}{LABELS}?limit=1",
-                headers={"x-api-key": server.keys[0]},
-                timeout=60,
-            )
-            answer.raise_for_status()
-            break
-        except httpx.TransportError:
-            if process.poll() is not None:
-                raise
-            time.sleep(0.05)
-    took = time.perf_counter() - began
-    print(f"  first page {took:.1f} s after the start, {server.memory_mb:.0f} MB")
+
+    def first_answer(path: str) -> float:
+        while True:
+            try:
+                httpx.get(
+                    f"http://127.0.0.1:{server.port}{path}",
+                    headers={"x-api-key": server.keys[0]},
+                    timeout=300,
+                ).raise_for_status()
+                return time.perf_counter() - began
+            except httpx.TransportError:
+                if process.poll() is not None:
+                    raise
+                time.sleep(0.05)
+
+    with ThreadPoolExecutor(len(FIRST)) as pool:
+        took = dict(zip(FIRST, pool.map(first_answer, FIRST.values()), strict=True))
+    said = ", ".join(f"{name} {seconds:.1f}" for name, seconds in took.items())
+    print(f"  answered first, seconds after the start: {said}", end="; ")
+    print(f"CPU {server.cpu_s:.1f} s, {server.memory_mb:.0f} MB, load {os.getloadavg()[0]:.1f}")
     return server
 
 
@@ -153,10 +167,13 @@ def report_reads(server: Server, asked: Asked, questions: Sequence[str]) -> None
         before = server.cpu_s
         seen = read(many)
         loaded = 1000 * (server.cpu_s - before) / seen.n
+        calm = read(replace(many, think_s=THINK_S))
         print(
             f"  {what:12} 1 reader p50 {alone.p50:6.2f} p99 {alone.p99:6.2f} ms, CPU {cost:.2f} ms"
             f"   {asked.readers} readers p50 {seen.p50:6.1f} p99 {seen.p99:6.1f} ms, "
-            f"CPU {loaded:.2f} ms, {seen.per_s:,.0f}/s, {alone.errors + seen.errors} errors"
+            f"CPU {loaded:.2f} ms, {seen.per_s:,.0f}/s; with a pause of {THINK_S} s p50 "
+            f"{calm.p50:.1f} p99 {calm.p99:.1f} ms, {calm.per_s:,.0f}/s, "
+            f"{alone.errors + seen.errors + calm.errors} errors"
         )
 
 

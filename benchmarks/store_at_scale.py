@@ -1,6 +1,7 @@
 """What a store of hundreds of thousands of labels costs readers, in a folder and in Valkey.
 
-The same labels lie in both. The server is ``autointerp serve``'s API in a process of its own that
+The same labels lie in both. The API starts twice on each: without an index that an earlier process
+kept, and with it. The server is ``autointerp serve``'s API in a process of its own that
 has just been started; readers are another process (see `api_reads`). Times on a machine that others
 use are theirs too: the server's CPU stands beside each, and the load.
 """
@@ -8,7 +9,6 @@ use are theirs too: the server's CPU stands beside each, and the load.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from pathlib import Path
@@ -34,19 +34,24 @@ def used_bytes(link: RedisConnection) -> int:
     return int(info["used_memory"])
 
 
-def filled(folder: Path, valkey: Valkey, n: int, *, processes: int) -> None:
-    """Both stores, and what a label takes in them."""
+def filled(folder: Path, n: int, *, processes: int) -> None:
+    """The store in a folder, and what a label takes in it."""
     began = time.perf_counter()
     fill_folder(folder / "labels" / MODEL, many_labels(n, processes=processes))
     took = time.perf_counter() - began
     file = folder / "labels" / MODEL / "scores" / "labels.sqlite"
     print(f"folder: filled in {took:.0f} s, {file.stat().st_size / n:,.0f} bytes a label")
+
+
+def filled_redis(folder: Path, valkey: Valkey, n: int) -> None:
+    """The same labels in Redis, and what one takes there."""
     link = RedisConnection(valkey.url)
     store = RedisLabelStores(link, Artifacts(str(folder / "artifacts")), row_json).of(MODEL)
     before, began = used_bytes(link), time.perf_counter()
     fill_redis(store, folder / "labels" / MODEL)
     took, used = time.perf_counter() - began, used_bytes(link) - before
     print(f"Redis: filled in {took:.0f} s, {used / n:,.0f} bytes a label")
+    link.close()
 
 
 def main() -> None:
@@ -62,14 +67,18 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = options.keep or Path(place)
-        with Valkey(folder / "valkey") as valkey:
-            if not (folder / "labels").exists():
-                filled(folder, valkey, options.labels, processes=options.processes)
+        if not (folder / "labels").exists():
+            filled(folder, options.labels, processes=options.processes)
+        with tempfile.TemporaryDirectory() as data, Valkey(data) as valkey:
             stores = {"json": f"json:{folder / 'labels'}", "redis": valkey.url}
+            if options.only != "json":
+                filled_redis(folder, valkey, options.labels)
             for name in (options.only,) if options.only else stores:
-                print(f"{name}, load {os.getloadavg()[0]:.1f}")
-                with serving(folder / name, valkey.url, stores[name]) as server:
-                    print(f"  CPU of the server's start {server.cpu_s:.1f} s")
+                print(name)
+                with serving(folder / name, valkey.url, stores[name]):
+                    wait_for_index(folder / name)
+                print("  started again:")
+                with serving(folder / name, valkey.url, stores[name], anew=False) as server:
                     asked = Asked(
                         port=server.port,
                         keys=server.keys,
@@ -81,6 +90,15 @@ def main() -> None:
                     )
                     report_reads(server, asked, WHAT)
                     report_dictionary(server, options.formats)
+
+
+def wait_for_index(folder: Path) -> None:
+    """Returns when the server has kept its index for the next start; of few it keeps none."""
+    began = time.perf_counter()
+    while not list(folder.glob("cache/indexes/*.index")) and time.perf_counter() - began < 120:
+        time.sleep(0.2)
+    sizes = [file.stat().st_size for file in folder.glob("cache/indexes/*.index")]
+    print(f"  index kept {time.perf_counter() - began:.1f} s later, {sum(sizes) / 1e6:,.0f} MB")
 
 
 if __name__ == "__main__":

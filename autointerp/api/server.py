@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import hashlib
 import logging
 import logging.config
 import sys
@@ -50,7 +49,7 @@ def config_of(settings: Settings) -> ApiConfig:
         providers=providers_of(settings),
         shapes=known_shapes(settings),
         folder=settings.cache_dir / "downloads",
-        indexes=settings.cache_dir / "indexes" / _digest_of(settings.store or settings.redis_url),
+        indexes=settings.cache_dir / "indexes",
         replies=settings.cache_dir / "replies",
         limits=ApiLimits(
             job_units=settings.limits_units,
@@ -59,10 +58,6 @@ def config_of(settings: Settings) -> ApiConfig:
             text_tokens=settings.limits_text,
         ),
     )
-
-
-def _digest_of(place: str | None) -> str:
-    return hashlib.sha256((place or "").encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 def refuse_open(host: str, keys: KeyRing) -> None:

@@ -19,7 +19,7 @@ from autointerp.dictionary import row_json
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels import FolderLabelStore, LabelStore, LabelStores
 from autointerp.store.labels.folder_stores import FolderLabelStores
-from autointerp.store.labels.redis_store import RedisLabelStores
+from autointerp.store.labels.redis_store import RedisLabelStore, RedisLabelStores
 from autointerp.store.redis_connection import RedisConnection
 
 
@@ -100,6 +100,30 @@ def test_a_second_put_replaces_the_first(store: LabelStore) -> None:
     store.put_label(make_label(text="second"))
     assert store.count() == 1
     assert [label.status for label in store.labels()] == [LabelStatus.OK]
+
+
+def test_the_same_changes_have_the_same_mark_whatever_is_put_later(store: LabelStore) -> None:
+    store.put_label(make_label(make_unit(1)))
+    store.put_label(make_label(make_unit(2)))
+    _, change = store.rows_since(0, 10)
+    mark = store.mark(change)
+    store.put_label(make_label(make_unit(1), text="another"))
+    assert store.mark(change) == mark
+    assert store.mark(change + 100) is None
+
+
+def test_changes_made_anew_have_another_mark(stores: LabelStores) -> None:
+    store = stores.of("tiny")
+    store.put_label(make_label())
+    _, change = store.rows_since(0, 10)
+    mark = store.mark(change)
+    if isinstance(store, FolderLabelStore):
+        store.clear()
+    elif isinstance(store, RedisLabelStore):
+        store._connection.run(lambda client: client.flushdb())
+    store.put_label(make_label())
+    assert mark is None or mark != store.mark(change)
+    assert (mark is None) == isinstance(store, MemoryLabelStore)
 
 
 def test_an_empty_store_has_no_labels(store: LabelStore) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from factories import make_label
 from memory_store import MemoryLabelStore, MemoryLabelStores
@@ -12,7 +13,7 @@ from typing_extensions import override
 
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.dictionary import row_json
-from autointerp.store.labels.label_rows import ListedRow
+from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.search.label_index import LabelQuery
 
 
@@ -76,3 +77,52 @@ def test_a_reading_that_ended_with_its_event_loop_holds_nobody_up() -> None:
     asyncio.run(gives_up())
     store.let_go.set()
     assert asyncio.run(n_labels(indexes)) == 1
+
+
+class NumberedStore(MemoryLabelStore):
+    """Many rows, and what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(row_json)
+        self.asked: list[int] = []
+        row = listed_row(row_json(make_label()).encode())
+        assert row is not None
+        self._many = [row._replace(unit=number) for number in range(6000)]
+
+    @override
+    def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
+        self.asked.append(change)
+        rows: list[ListedRow | None] = [*self._many[change : change + limit]]
+        return rows, change + len(rows)
+
+    @override
+    def mark(self, change: int) -> str | None:
+        return f"mark {change}"
+
+
+class NumberedStores(MemoryLabelStores):
+    """One model, whose labels are in that store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = NumberedStore()
+        self._stores = {"tiny": self.store}
+
+
+def test_a_server_that_starts_again_reads_only_newer_labels(tmp_path: Path) -> None:
+    first, second = NumberedStores(), NumberedStores()
+    indexes = LabelIndexes(first, refresh_s=0.0, folder=tmp_path / "indexes")
+    assert asyncio.run(n_labels(indexes)) == 5
+    for thread in threading.enumerate():
+        if thread.name == "index-of-labels":
+            thread.join(60)
+    again = LabelIndexes(second, refresh_s=0.0, folder=tmp_path / "indexes")
+    assert asyncio.run(n_labels(again)) == 5
+    assert (first.store.asked[0], second.store.asked) == (0, [6000])
+    assert len(again.of("tiny")) == 6000
+
+
+def test_a_folder_that_cannot_be_written_holds_no_reader_up(tmp_path: Path) -> None:
+    (tmp_path / "indexes").write_bytes(b"")
+    indexes = LabelIndexes(NumberedStores(), refresh_s=0.0, folder=tmp_path / "indexes")
+    assert asyncio.run(n_labels(indexes)) == 5
