@@ -92,9 +92,9 @@ def _labels_of(numbers: range) -> list[StoredLabel]:
         unit = known[which].unit
         row = rows[which] | {
             "unit": f"{MODEL}/blocks.{layer}.mlp.hook_post/{index}",
-            "layer": str(layer),
+            "layer": layer,
             "hook": f"blocks.{layer}.mlp.hook_post",
-            "index": str(index),
+            "index": index,
             "score": round(draw.uniform(-0.2, 0.9), 6),
             "description": " ".join(draw_words(draw, words, 9)),
             "top_tokens": [f" {word}" for word in draw_words(draw, words, 10)],

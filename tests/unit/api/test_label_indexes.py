@@ -84,6 +84,7 @@ class NumberedStore(MemoryLabelStore):
 
     def __init__(self) -> None:
         super().__init__(row_json)
+        self.put_label(make_label())
         self.asked: list[int] = []
         row = listed_row(row_json(make_label()).encode())
         assert row is not None
