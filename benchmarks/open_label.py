@@ -1,7 +1,8 @@
 """What it costs to read one label with its records in a fresh process, and again in the same one.
 
 Each figure is of a process of its own, from before the interpreter starts until it has ended; the
-interpreter alone is the comparison.
+interpreter alone is the comparison. Modules are compiled once beforehand, as where the package is
+installed, whatever PYTHONDONTWRITEBYTECODE says; one row is of a process that compiles every one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from pathlib import Path
 
 import autointerp
@@ -34,15 +37,36 @@ print(json.dumps([read(text) for text in sys.argv[3:]]))
 """
 
 
-def fresh(*arguments: str) -> tuple[float, float, str]:
+def fresh(*arguments: str, compiled: str | None) -> tuple[float, float, str]:
     """Milliseconds and milliseconds of CPU of a process, and what it printed."""
+    left_out = {"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+    environment = {name: value for name, value in os.environ.items() if name not in left_out}
+    # Without a place for them every module is compiled again, as in a tree that cannot be written.
+    place = {"PYTHONPYCACHEPREFIX": compiled} if compiled else {"PYTHONDONTWRITEBYTECODE": "1"}
+    command = [sys.executable, "-c", *arguments]
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     ended = subprocess.run(
-        [sys.executable, "-c", *arguments], capture_output=True, text=True, check=True
+        command, env=environment | place, capture_output=True, text=True, check=True
     )
     took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return 1000 * took, 1000 * cpu, ended.stdout
+
+
+def measured(options: argparse.Namespace, compiled: str) -> dict[str, list[tuple[float, float]]]:
+    """Milliseconds and milliseconds of CPU of each row, in turn."""
+    rows = defaultdict[str, list[tuple[float, float]]](list)
+    for _ in range(options.repeats):
+        for name, place in (("", compiled), (", all compiled", None)):
+            rows[f"interpreter{name}"].append(fresh("pass", compiled=place)[:2])
+            took, cpu, said = fresh(PROGRAM, options.folder, *options.units, compiled=place)
+            warm = json.loads(said)
+            # What was read again is not of the first.
+            rows[f"one label{name}"].append(
+                (took - sum(each[0] for each in warm), cpu - sum(each[1] for each in warm))
+            )
+            rows["warm"] += [(each[0], each[1]) for each in warm]
+    return rows
 
 
 def main() -> None:
@@ -52,21 +76,14 @@ def main() -> None:
     parser.add_argument("units", nargs="*", default=["1:402", "8:1339", "19:533", "27:933"])
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
-    rows: dict[str, list[tuple[float, float]]] = {"interpreter": [], "one label": [], "warm": []}
-    for _ in range(options.repeats):
-        rows["interpreter"].append(fresh("pass")[:2])
-        took, cpu, said = fresh(PROGRAM, options.folder, *options.units)
-        warm = json.loads(said)
-        # What was read again is not of the first.
-        rows["one label"].append(
-            (took - sum(each[0] for each in warm), cpu - sum(each[1] for each in warm))
-        )
-        rows["warm"] += [(each[0], each[1]) for each in warm]
+    with tempfile.TemporaryDirectory() as compiled:
+        fresh(PROGRAM, options.folder, *options.units, compiled=compiled)
+        rows = measured(options, compiled)
     print(f"load {os.getloadavg()[0]:.1f}; milliseconds, median (least)")
     for name, found in rows.items():
         wall, cpu_ms = (sorted(column) for column in zip(*found, strict=True))
         print(
-            f"  {name:12} {statistics.median(wall):6.1f} ({wall[0]:.1f})   "
+            f"  {name:22} {statistics.median(wall):6.1f} ({wall[0]:.1f})   "
             f"CPU {statistics.median(cpu_ms):6.1f} ({cpu_ms[0]:.1f})"
         )
 
