@@ -171,6 +171,17 @@ def test_lists_have_the_newest_and_those_of_an_origin_that_is_asked_for(store: L
         assert listed(fresh, **query) == listed(index, **query)
 
 
+def test_a_list_sees_a_label_whose_kept_one_was_the_last_change(store: LabelStore) -> None:
+    index = LabelIndex(store, max_age_s=0)
+    store.put_label(made("wiki", status=LabelStatus.DEAD))
+    store.put_kept(made("python"), None)
+    assert [row[1] for row in listed(index)] == ["wiki"]
+    store.put_label(made("python"))
+    for each in (index, LabelIndex(store, max_age_s=0)):
+        assert [row[1] for row in listed(each)] == ["python"]
+        assert [row[1] for row in listed(each, corpus="python")] == ["python"]
+
+
 def test_a_list_passes_over_what_was_kept_of_the_newest_s_origin(store: LabelStore) -> None:
     index = LabelIndex(store, max_age_s=0)
     for corpus in ("wiki", "python", "wiki", "python", "wiki"):

@@ -87,8 +87,9 @@ class FolderLabelStore(LabelStore):
             if there is not None:
                 kept_row = self._packed_row(there)
                 kept_tables.keep_label(connection, key, there.origin.digest, kept_row)
-            kept_tables.drop_kept(connection, key, label.origin.digest)
             label_database.put(connection, key, row, packed)
+            # Last: it may be the newest change, whose number must not be given again.
+            kept_tables.drop_kept(connection, key, label.origin.digest)
 
         self._put(self._table.database, key, put)
 

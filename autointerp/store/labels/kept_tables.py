@@ -12,7 +12,7 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side
 from autointerp.store.labels.database import Connection, Database, has_table
-from autointerp.store.labels.label_database import Change, Key, change_of
+from autointerp.store.labels.label_database import Change, Key, next_change
 from autointerp.store.packed_labels import unpack_without_trials
 
 _LABELS = """
@@ -49,7 +49,7 @@ def keep_label(connection: Connection, key: Key, origin: str, row: bytes | None)
     """Keeps the label that is there, which is about to be replaced, as the newest change."""
     connection.execute(_LABELS)
     copy = f"SELECT ?, layer, hook, unit, side, ?, ?, label FROM labels WHERE {_IS_KEY}"
-    values = (change_of(connection), origin, row, *key)
+    values = (next_change(connection), origin, row, *key)
     connection.execute(f"INSERT OR REPLACE INTO kept {copy}", values)
 
 
@@ -68,8 +68,7 @@ def put_kept(
 ) -> None:
     """Puts a label beside the one that is there, as the newest change."""
     connection.execute(_LABELS)
-    connection.execute("DELETE FROM compact")
-    values = (change_of(connection), *key, origin, row, packed)
+    values = (next_change(connection), *key, origin, row, packed)
     connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 

@@ -97,8 +97,8 @@ class LabelDatabase:
     def mark(self, change: int) -> str | None:
         """As of the store.
 
-        A transaction has a mark of its own, at its first change or later; a file without, which
-        was compacted or is an earlier version's, is the same while nobody writes it.
+        Each transaction has marked its first change; a file without marks, which was compacted or
+        is an earlier version's, is the same while nobody writes it.
         """
         stamp = self.database.stamp()
         with self.database.reading() as connection:
@@ -151,15 +151,20 @@ def key_of(unit: UnitId, side: Side) -> Key:
 
 def put(connection: Connection, key: Key, row: bytes | None, packed: bytes) -> None:
     """Puts a packed label as the newest change."""
-    connection.execute("DELETE FROM compact")
-    if not connection.is_marked:
-        connection.execute(_MARKS)
-        values = (change_of(connection),)
-        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, randomblob(8))", values)
-        connection.is_marked = True
     columns = f"change, {_KEY}, row, label"
     insert = f"INSERT OR REPLACE INTO labels ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"
-    connection.execute(insert, (change_of(connection), *key, row, packed))
+    connection.execute(insert, (next_change(connection), *key, row, packed))
+
+
+def next_change(connection: Connection) -> int:
+    """The number of a change that is about to be made; the first of a transaction is marked."""
+    connection.execute("DELETE FROM compact")
+    change = change_of(connection)
+    if not connection.is_marked:
+        connection.execute(_MARKS)
+        connection.execute("INSERT OR REPLACE INTO marks VALUES (?, randomblob(8))", (change,))
+        connection.is_marked = True
+    return change
 
 
 def change_of(connection: Connection) -> int:
