@@ -32,8 +32,8 @@ COOKIE = "autointerp_session"
 LASTS_S = 7 * 24 * 3600
 """Of a sign-in, in seconds."""
 _OWNER, _NAME = "browser_sessions", "secret"
-_ENDED = "signed_out"
-"""Owner of a note for each cookie that was signed out before its time."""
+_ENDED = "signed_out:"
+"""Begins the owner of a note for a cookie that was signed out, as long as it would last."""
 _LOOK_S, _MOST_KNOWN = 5.0, 1_000
 """Between two looks whether a cookie was signed out elsewhere; cookies of which that is known."""
 _AGAIN_S = 60.0
@@ -108,8 +108,9 @@ class BrowserSessions:
         match = _VALUE.search(headers.get("cookie", ""))
         if match is None or await self.caller_of(headers) is None:
             return
-        put = partial(self._jobs.put_note, _ENDED, match["signature"], match["until"])
-        await in_thread(put)
+        owner, until = _ENDED + match["signature"], match["until"]
+        left_s = int(until) - self._clock()
+        await in_thread(partial(self._jobs.put_brief_note, owner, until, ttl_s=left_s))
         self._know(match["signature"], ended=True)
 
     async def _has_ended(self, signature: str) -> bool:
@@ -117,7 +118,7 @@ class BrowserSessions:
         if ended or time.monotonic() < looked_at + _LOOK_S:
             return ended
         try:
-            ended = await in_thread(partial(self._jobs.note, _ENDED, signature)) is not None
+            ended = await in_thread(partial(self._jobs.note, _ENDED + signature, "")) is not None
         except AutointerpError:
             # Whoever is signed in stays so while Redis is away.
             if looked_at == -math.inf:

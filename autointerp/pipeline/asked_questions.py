@@ -192,7 +192,7 @@ def _made(
 
 async def _ask(scorer: Scorer, explanations: Sequence[Explanation], windows: ScoringSet) -> None:
     if isinstance(scorer, SensesSimulation):
-        await scorer.places(explanations, windows)
+        await scorer.readings(explanations, windows)
     else:
         await scorer.score(explanations[0], windows)
 

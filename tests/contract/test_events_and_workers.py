@@ -137,3 +137,13 @@ def test_of_notes_that_are_written_once_the_first_stays(backend: JobBackend) -> 
     assert backend.jobs.note("sessions", "secret") == "a"
     backend.jobs.put_note("sessions", "other", "c")
     assert backend.jobs.first_note("sessions", "other", "d") == "c"
+
+
+def test_a_brief_note_is_gone_after_its_time(backend: JobBackend) -> None:
+    for owner, ttl_s in (("short", 0.02), ("long", 60.0)):
+        backend.jobs.put_brief_note(owner, "a", ttl_s=ttl_s)
+    assert backend.jobs.note("long", "") == "a"
+    time.sleep(0.05)
+    assert [backend.jobs.note(owner, "") for owner in ("short", "long")] == [None, "a"]
+    backend.jobs.put_brief_note("short", "b", ttl_s=60.0)
+    assert backend.jobs.note("short", "") == "b"

@@ -52,6 +52,7 @@ OPERATIONS = (
     "GET /v1/models/{model}/labels",
     "GET /v1/models/{model}/units/{hook}/{index}",
     "GET /v1/models/{model}/units/{hook}/{index}/trials",
+    "GET /v1/workers",
     "POST /v1/activations",
     "POST /v1/estimates",
     "POST /v1/jobs",

@@ -182,6 +182,28 @@ def test_without_a_worker_the_page_says_which_command_starts_one(
         expect(part(page, "problem")).to_contain_text("autointerp serve --embedded")
 
 
+def test_while_the_worker_is_busy_the_page_says_with_which_job_and_goes_on_by_itself(
+    browser: Browser, site: str, service: Service
+) -> None:
+    service.worker.reply = None
+    service.backend.workers.heartbeat("activations-1", "activations", "job_7/records/3", ttl_s=60)
+    busy = "The worker is busy: it records texts for job job_7."
+    with opened(browser, site + UNIT) as page:
+        part(page, "text").fill("abc")
+        page.get_by_role("button", name="read it").click()
+        window = page.locator(".window").first
+        window.locator("summary").click()
+        window.get_by_text("show the document around it").click()
+        for said in (part(page, "note"), window):
+            expect(said).to_contain_text(busy, timeout=15_000)
+        service.worker.reply = reply
+        expect(part(page, "note")).to_have_text(
+            "Your text was tokenized anew, into 3 tokens.", timeout=15_000
+        )
+        expect(window.locator("mark")).to_have_text("the \\u202eRhine")
+        expect(part(page, "problem")).to_have_text("")
+
+
 def test_an_explanation_of_ones_own_stands_beside_the_label(
     browser: Browser, site: str, service: Service
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -47,6 +48,7 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
         self._unpriced: set[str] = set()
         self._keys: dict[tuple[str, str], tuple[str, str]] = {}
         self._notes: dict[tuple[str, str], str] = {}
+        self._ends: dict[tuple[str, str], float] = {}
         self._sharers: defaultdict[str, set[str]] = defaultdict(set)
         self._labels: defaultdict[str, dict[tuple[UnitId, Side], LabelStatus]] = defaultdict(dict)
         self._items = MemoryItems()
@@ -221,7 +223,15 @@ class MemoryJobs(JobStore, WorkQueue, WorkerMailbox, WorkerRegistry):
     @override
     def note(self, owner: str, name: str) -> str | None:
         with self._lock:
+            if time.monotonic() >= self._ends.get((owner, name), math.inf):
+                del self._notes[owner, name], self._ends[owner, name]
             return self._notes.get((owner, name))
+
+    @override
+    def put_brief_note(self, owner: str, text: str, *, ttl_s: float) -> None:
+        with self._lock:
+            self._notes[owner, ""] = text
+            self._ends[owner, ""] = time.monotonic() + ttl_s
 
     @override
     def first_note(self, owner: str, name: str, text: str) -> str:

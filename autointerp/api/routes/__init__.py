@@ -1,5 +1,6 @@
 """The paths, one router a file."""
 
+from autointerp.api.routes.busy_workers import router as busy_workers
 from autointerp.api.routes.compare import router as compare
 from autointerp.api.routes.dictionary import router as dictionary
 from autointerp.api.routes.documents import router as documents
@@ -27,5 +28,5 @@ __all__ = ["ROUTERS"]
 ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
     *(estimates, neuronpedia, health, trials, pages, trial_pages, compare, job_pages, sign_in),
-    *(example_pages, moved, moved_page, documents),
+    *(example_pages, moved, moved_page, documents, busy_workers),
 )

@@ -84,6 +84,27 @@ class SensesSimulation(LlmScorer):
         Raises:
             UpstreamError: the LLM could not be used.
         """
+        read = await self.readings(explanations, windows)
+        in_time = [
+            {record.window for record in windows_in_time(explanation, windows).records}
+            for explanation in explanations
+        ]
+        return [
+            tuple(
+                _places(explanation, own, record) if record.window in drawn else _TOO_SLOW
+                for explanation, own, drawn in zip(explanations, one, in_time, strict=True)
+            )
+            for one, record in zip(read, windows.records, strict=True)
+        ]
+
+    async def readings(
+        self, explanations: Sequence[Explanation], windows: ScoringSet
+    ) -> list[Sequence[Strengths | str]]:
+        """What the LLM says of each window for each explanation; rules are not run.
+
+        Raises:
+            UpstreamError: the LLM could not be used.
+        """
         patterns = _Patterns.of(explanations, derived_random(windows, self.name, "patterns"))
 
         async def ask(batch: Sequence[ActivationRecord]) -> list[Strengths | str]:
@@ -95,19 +116,7 @@ class SensesSimulation(LlmScorer):
         read: Sequence[Strengths | str] = [()] * len(windows.records)
         if patterns.texts:
             read = await ask_all(ask, windows, self._per_call, self.name)
-        in_time = [
-            {record.window for record in windows_in_time(explanation, windows).records}
-            for explanation in explanations
-        ]
-        return [
-            tuple(
-                _places(explanation, own, record) if record.window in drawn else _TOO_SLOW
-                for explanation, own, drawn in zip(
-                    explanations, patterns.places(one), in_time, strict=True
-                )
-            )
-            for one, record in zip(read, windows.records, strict=True)
-        ]
+        return [patterns.places(one) for one in read]
 
     def _request(self, patterns: _Patterns, texts: Sequence[ShownText]) -> ChatRequest:
         lines = [f"{i}: {text.line}" for i, text in enumerate(texts, 1)]

@@ -183,6 +183,9 @@ class JobStore(Protocol):
     def note(self, owner: str, name: str) -> str | None:
         """The text, or None."""
 
+    def put_brief_note(self, owner: str, text: str, *, ttl_s: float) -> None:
+        """Stores the only note of an owner, without a name, which is gone after so many seconds."""
+
     def first_note(self, owner: str, name: str, text: str) -> str:
         """The text that was stored first, which is this one where there was none."""
 

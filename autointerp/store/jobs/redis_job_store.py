@@ -200,6 +200,14 @@ class RedisJobStore(JobStore):
         return None if result is None else result.decode()
 
     @override
+    def put_brief_note(self, owner: str, text: str, *, ttl_s: float) -> None:
+        def fill(pipe: Any) -> None:
+            pipe.hset(notes_key(owner), "", text)
+            pipe.pexpire(notes_key(owner), max(1, milliseconds(ttl_s)))
+
+        self._connection.pipeline(fill, whole=True)
+
+    @override
     def first_note(self, owner: str, name: str, text: str) -> str:
         def fill(pipe: Any) -> None:
             pipe.hsetnx(notes_key(owner), name, text)

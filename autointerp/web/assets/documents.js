@@ -23,7 +23,7 @@ async function show(page, box, { around, button, said }) {
   said.textContent = "a worker reads the text";
   try {
     const asked = { window: Number(box.dataset.window), side: page.id };
-    const found = await sendToWorker(page.dataset.document, asked, "activations");
+    const found = await sendToWorker(page.dataset.document, asked, "activations", (text) => { said.textContent = text; });
     const [text, note] = passage(found);
     around.replaceChildren(text, note);
     // A long text is scrolled to the window; keys scroll it too.

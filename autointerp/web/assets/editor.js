@@ -38,7 +38,7 @@ class Editor {
   /** What the unit does on a text or on tokens, the side's own sign. */
   async reading(given) {
     const asked = { model: this.model, units: this.spec(), ...given };
-    const found = await sendToWorker("/v1/activations", asked, "activations");
+    const found = await sendToWorker("/v1/activations", asked, "activations", (text) => this.say("note", text));
     const read = found.units[0].unit.split("/").slice(-2).join(":");
     if (this.part("encoder") && read !== this.units) throw new Error(`That is ${read}; this page is of ${this.units}.`);
     const values = found.units[0].activations.map((value) => this.sign * value + 0);
@@ -60,12 +60,14 @@ class Editor {
     this.isBusy = true;
     this.section.setAttribute("aria-busy", "true");
     this.say("problem", "");
+    const note = this.part("note").textContent;
     missingWorker("activations").then((missing) => { if (missing && this.isBusy) this.say("problem", missing); });
     try {
       await work();
       this.say("problem", "");
     } catch (error) {
       this.say("problem", error.message);
+      this.say("note", note);
     } finally {
       this.isBusy = false;
       this.section.removeAttribute("aria-busy");

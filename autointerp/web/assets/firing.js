@@ -13,10 +13,12 @@ box.querySelector("form").addEventListener("submit", async (event) => {
   part("problem").textContent = "";
   button.disabled = true;
   box.setAttribute("aria-busy", "true");
+  const said = part("said").textContent;
   try {
     const body = { text, n: 20, ...layersOf(part("layers").value) };
-    show(await sendToWorker(`/v1/models/${encodeURIComponent(box.dataset.model)}/strongest`, body, "activations"));
+    show(await sendToWorker(`/v1/models/${encodeURIComponent(box.dataset.model)}/strongest`, body, "activations", (waiting) => { part("said").textContent = waiting; }));
   } catch (error) {
+    part("said").textContent = said;
     part("problem").textContent = error.message;
   } finally {
     button.disabled = false;

@@ -4,12 +4,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from api_service import HEADERS, Service, make_service, put_labels, read_words, score_words
+from api_service import (
+    HEADERS,
+    JOB,
+    Service,
+    make_service,
+    put_labels,
+    read_words,
+    score_words,
+)
 from factories import make_label
 from starlette.testclient import TestClient
 
 from autointerp.api import ApiLimits
 from autointerp.core.ids import Side
+from autointerp.store.jobs import COLLECTION
 
 ASKED = {"model": "tiny", "units": "5:1", "text": "The Rhine runs"}
 UNIT = "/v1/models/tiny/units/blocks.5.mlp.hook_post/131/explanations"
@@ -200,3 +209,28 @@ def test_so_many_questions_wait_at_one_time(tmp_path: Path) -> None:
     with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
         answer = client.post("/v1/activations", json=ASKED)
     assert (answer.status_code, answer.json()["code"]) == (429, "too_many_open")
+
+
+def test_workers_are_listed_with_what_they_do_and_for_which_jobs(
+    client: TestClient, service: Service
+) -> None:
+    assert client.get("/v1/workers").json() == {"workers": []}
+    jobs = [client.post("/v1/jobs", json=JOB).json()["id"] for _ in range(2)]
+    for job in jobs:
+        service.backend.jobs.put_note(job, COLLECTION, "col_1")
+    doing = {"a-1": f"{jobs[0]}/records/3", "a-2": "col_1/collect/7", "a-3": "col_2/merge/0"}
+    for name, item in doing.items():
+        service.backend.workers.heartbeat(name, "activations", item, ttl_s=60)
+    two = f"{jobs[0]}/label/0, {jobs[1]}/label/5"
+    for name, item in (("l-1", two), ("l-2", None)):
+        service.backend.workers.heartbeat(name, "labels", item, ttl_s=60)
+    found = client.get("/v1/workers").json()["workers"]
+    assert [one["queue"] for one in found] == ["activations"] * 3 + ["labels"] * 2
+    held = [[(i["stage"], i["number"], sorted(i["jobs"])) for i in one["doing"]] for one in found]
+    assert held == [
+        [("records", 3, jobs[:1])],
+        [("collect", 7, sorted(jobs))],
+        [("merge", 0, [])],
+        [("label", 0, jobs[:1]), ("label", 5, jobs[1:])],
+        [],
+    ]

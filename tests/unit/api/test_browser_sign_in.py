@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,27 @@ def test_a_copy_of_a_cookie_ends_with_the_sign_out(client: TestClient, service: 
     assert asyncio.run(other.caller_of(Headers(stolen))) is None
 
 
+def test_what_is_noted_of_a_sign_out_is_gone_when_the_cookie_would_have_ended() -> None:
+    now, keys, jobs = 1_000.0, ring(*ENTRIES), MemoryJobs()
+    sessions = BrowserSessions(keys, jobs.backend.jobs, clock=lambda: now)
+    value = asyncio.run(sessions.cookie_for(keys.entries[0][1]))
+    now += LASTS_S - 0.05
+    signed_in = Headers({"cookie": f"{COOKIE}={value}"})
+    asyncio.run(sessions.end(signed_in))
+    owner = f"signed_out:{value.rpartition(':')[2]}"
+    assert jobs.note(owner, "") is not None
+    assert asyncio.run(sessions.caller_of(signed_in)) is None
+    time.sleep(0.1)
+    assert jobs.note(owner, "") is None
+
+
 def test_a_sign_out_ends_no_other_cookie_and_forged_ones_are_not_noted(
     client: TestClient, service: Service
 ) -> None:
     sign_in(client, READ)
     forged = f"{COOKIE}=viewer:99999999999:{'A' * 43}"
     client.post("/sign-out", headers={**OWN, "cookie": forged})
-    assert service.backend.jobs.note("signed_out", "A" * 43) is None
+    assert service.backend.jobs.note("signed_out:" + "A" * 43, "") is None
     sign_in(client, SUBMIT)
     assert client.get("/v1/jobs").status_code == 200
 

@@ -370,3 +370,10 @@ def test_the_reader_is_asked_once_about_descriptions_that_say_the_same() -> None
     asyncio.run(senses(model).places([own, other], WINDOWS))
     asked = model.requests[0].messages[-1].content
     assert re.findall(r"^Pattern .*$", asked, re.MULTILINE) == ['Pattern 1: the word "May".']
+
+
+def test_what_the_llm_says_of_windows_is_read_without_running_a_rule() -> None:
+    of_a_later_version = Sense("odd", 5.0, program="5: not known here")
+    mixed = having(("months", 10), of_a_later_version)
+    [one, *_] = asyncio.run(senses(graded_model(llm())).readings([mixed], WINDOWS))
+    assert [len(token) for token in one[0]] == [1] * len(WINDOWS.records[0].tokens)
