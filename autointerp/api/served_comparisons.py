@@ -6,6 +6,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ from autointerp.store.search.columns import View
 _MOST_KEPT, _MOST_PAIRS = 4, 1_000
 # Labels that come while a job runs do not make every reader wait for a new comparison of many.
 _QUICK_S, _PATIENCE = 0.2, 10
+_WAIT_S = 2.0
+_AGAIN = {"Refresh": "3", "Retry-After": "3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,9 @@ class ServedComparisons:
             OrderedDict()
         )
         self._lock = threading.Lock()
+        # One at a time: of many labels one takes seconds and much memory.
+        self._pool = ThreadPoolExecutor(1, "comparison")
+        self._begun: dict[tuple[LabelSelection, LabelSelection], Future[ServedComparison]] = {}
 
     def choices(self, names: Sequence[str]) -> list[LabelSelection]:
         """What can be compared, of the labels that have been read."""
@@ -132,18 +138,41 @@ class ServedComparisons:
         """B compared with A, by the rows that have been read; of many, new ones may be missing.
 
         Raises:
-            Problem: 404 where one has no labels, or they have no unit in common.
+            Problem: 404 where one has no labels, or they have no unit in common; 503 with when to
+                ask again where they are still being compared.
         """
         first, second = self._indexes.of(a.name).view, self._indexes.of(b.name).view
         with self._lock:
             known = self._kept.get((a, b))
-            if known is None or _is_old(known, first, second):
-                known = _compared(a, b, first, second)
-                self._kept[a, b] = known
-            self._kept.move_to_end((a, b))
-            while len(self._kept) > _MOST_KEPT:
-                self._kept.popitem(last=False)
-            return known
+            if known is not None and not _is_old(known, first, second):
+                self._kept.move_to_end((a, b))
+                return known
+            begun = self._begun.get((a, b))
+            if begun is None:
+                begun = self._pool.submit(self._compare, a, b, first, second)
+                self._begun[a, b] = begun
+        try:
+            return begun.result(_WAIT_S)
+        except TimeoutError as error:
+            if known is not None:
+                return known
+            detail = f"{a.title} and {b.title} are being compared; this page looks again by itself"
+            raise Problem(503, "being_compared", detail, headers=_AGAIN) from error
+
+    def _compare(
+        self, a: LabelSelection, b: LabelSelection, first: View, second: View
+    ) -> ServedComparison:
+        try:
+            found = _compared(a, b, first, second)
+            with self._lock:
+                self._kept[a, b] = found
+                self._kept.move_to_end((a, b))
+                while len(self._kept) > _MOST_KEPT:
+                    self._kept.popitem(last=False)
+            return found
+        finally:
+            with self._lock:
+                del self._begun[a, b]
 
 
 def _is_old(known: ServedComparison, a: View, b: View) -> bool:

@@ -110,6 +110,8 @@ def _page(state: AppState, asked: Mapping[str, str], problem: str | None) -> str
     except ValidationError as error:
         problem = first_problem(error)
     except Problem as error:
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
         problem = error.detail
     choice = Choice.of(asked, state.comparisons.choices(state.stores.models()))
     view = MovedView.of(asked, choice, found, problem and sentence(problem))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
@@ -129,6 +130,25 @@ def test_labels_that_come_later_are_compared(client: TestClient, service: Servic
     found = client.get(DIFF, params={**asked, "sort": "unit"}).json()
     assert [one["difference"] for one in found["units"]][3] is None
     assert found["n_common"] == 4
+
+
+def test_while_many_labels_are_compared_the_page_says_so_and_looks_again(
+    client: TestClient, service: Service
+) -> None:
+    both, done = {"a": "tiny", "b": "rerun"}, threading.Event()
+    service.app.state.app_state.comparisons._pool.submit(done.wait, 60)
+    for path in ("/moved", DIFF):
+        answer = client.get(path, params=both)
+        assert (answer.status_code, answer.headers["refresh"]) == (503, "3")
+        assert "iny and rerun are being compared" in answer.text
+    done.set()
+    assert client.get(DIFF, params=both).json()["n_common"] == 3
+    # While it is compared anew what is known is shown.
+    done.clear()
+    service.app.state.app_state.comparisons._pool.submit(done.wait, 60)
+    put(service.stores.of("tiny"), scored(140, 0.9))
+    assert client.get("/moved", params=both).status_code == 200
+    done.set()
 
 
 def test_the_page_leads_from_what_moved_to_the_unit_in_both(client: TestClient) -> None:
