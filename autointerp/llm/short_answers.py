@@ -46,7 +46,8 @@ _TAKES_BACK = (
 _MOST_BEHIND, _MOST_BEFORE, _MOST_PARTS = 3, 40, 100
 # What takes back what a few words behind it say.
 _HEDGED = re.compile(
-    r"\b(?:not|never|cannot|\w+n['’]t|unable|hard|might|may|could|than|least|most)"
+    r"\b(?:not|never|cannot|\w+n['’]t|unable|hard|might|may|could|than|least|most|wrong|incorrect"
+    r"|refuse|(?<!\bno )(?<!\bwithout )(?<!\bwithout a )doubt|false(?: that the)?)"
     r"(?:\s+[^\W\d_]+){0,3}\W*\Z",
     re.IGNORECASE,
 )

@@ -297,6 +297,26 @@ def test_words_are_read_behind_thoughts_in_every_other_dress(dress: Dress) -> No
     assert parse_explanation(text, as_json=False, max_words=9) == "names of towns"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "it is false that the answer is yes",
+        "It would be wrong to say yes",
+        "To me it looks incorrect to answer yes.",
+        "I doubt it is yes",
+        "I refuse to say yes",
+    ],
+)
+def test_what_a_sentence_calls_wrong_or_doubts_is_no_answer(text: str) -> None:
+    with pytest.raises(NoAnswerError):
+        find_word(reply(text), "yes", "no")
+
+
+@pytest.mark.parametrize("text", ["Without doubt it is yes", "There is no doubt it is yes"])
+def test_what_nobody_doubts_is_an_answer(text: str) -> None:
+    assert find_word(reply(text), "yes", "no")[1] == "yes"
+
+
 def test_an_object_with_names_in_no_quotes_is_an_answer() -> None:
     text = '{reasoning: "so", explanation: "towns"}\nHope this helps!'
     assert without_thoughts(text) == text
