@@ -44,13 +44,14 @@ _TAKES_BACK = (
     r"[^\w\n]*(?:\w+[^\w\n]+){0,10}?"
 )
 _MOST_BEHIND, _MOST_BEFORE, _MOST_PARTS = 3, 40, 100
+_WRONG = r"(?:wrong|incorrect|false)(?: that \w+)?|(?<!\bno )(?<!\bwithout )(?<!\bwithout a )doubt"
 # What takes back what a few words behind it say.
 _HEDGED = re.compile(
-    r"\b(?:not|never|cannot|\w+n['’]t|unable|hard|might|may|could|than|least|most|wrong|incorrect"
-    r"|refuse|(?<!\bno )(?<!\bwithout )(?<!\bwithout a )doubt|false(?: that the)?)"
-    r"(?:\s+[^\W\d_]+){0,3}\W*\Z",
+    r"\b(?:not|never|cannot|\w+n['’]t|unable|hard|might|may|could|than|least|most|refuse"
+    rf"|{_WRONG})(?:\s+[^\W\d_]+){{0,3}}\W*\Z",
     re.IGNORECASE,
 )
+_CALLED_WRONG = re.compile(rf"\b(?:{_WRONG})(?:\s+[^\W\d_]+){{0,3}}\W*\Z", re.IGNORECASE)
 _CONDITION = re.compile(r"\W*(?:if|unless|whether)\b", re.IGNORECASE)
 
 
@@ -212,7 +213,12 @@ def _labelled(text: str, word: str) -> re.Match[str] | None:
     start, end = parts(text)[-1]
     begins = re.compile(rf"{_LABEL}[\W_]*?({word})[*_\"'`]*\s*[,.;(—–]", re.IGNORECASE)
     says = re.compile(rf"\b(?:answer|verdict) is[^\w\n]*({word})", re.IGNORECASE)
-    return begins.match(text, start, end) or _same(says.finditer(text, start, end))
+    said = [
+        one
+        for one in says.finditer(text, start, end)
+        if not _CALLED_WRONG.search(_sentence_before(text, one.start()))
+    ]
+    return begins.match(text, start, end) or _same(said)
 
 
 def _own_line(text: str, pattern: str) -> re.Match[str] | None:
