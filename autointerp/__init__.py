@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from autointerp.core.ids import Side, UnitId
     from autointerp.corpora import TokenCorpus, load_corpus
     from autointerp.dictionary import Dictionary, LabelledUnits, open_dictionary
+    from autointerp.dictionary.rescored_labels import RescoredLabel, RescoreReport
     from autointerp.llm import OpenAICompatible, ScriptedModel
     from autointerp.statistics.simulation_metrics import SimulationScores, simulation_scores
     from autointerp.subjects import (
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     )
     from autointerp.wiring.file_runs import score_explanation
     from autointerp.wiring.memory_runs import label
+    from autointerp.wiring.rescore_runs import rescore
 
 __getattr__ = lazy_names(
     __name__,
@@ -73,6 +75,7 @@ __getattr__ = lazy_names(
         "core.explanations": "Label LabelStatus",
         "corpora": "TokenCorpus load_corpus",
         "dictionary": "Dictionary LabelledUnits open_dictionary",
+        "dictionary.rescored_labels": "RescoreReport RescoredLabel",
         "llm": "OpenAICompatible ScriptedModel",
         "statistics.simulation_metrics": "SimulationScores simulation_scores",
         "subjects": (
@@ -81,6 +84,7 @@ __getattr__ = lazy_names(
         ),
         "wiring.file_runs": "score_explanation",
         "wiring.memory_runs": "label",
+        "wiring.rescore_runs": "rescore",
     },
 )
 
@@ -100,6 +104,8 @@ __all__ = [
     "LabelledUnits",
     "LazySummary",
     "OpenAICompatible",
+    "RescoreReport",
+    "RescoredLabel",
     "ScoreConfig",
     "ScriptedModel",
     "SelectConfig",
@@ -127,6 +133,7 @@ __all__ = [
     "open_summary",
     "parse_units",
     "random_directions",
+    "rescore",
     "save_summary",
     "score_explanation",
     "simulation_scores",

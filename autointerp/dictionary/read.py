@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId, UnitName
+from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import (
     AGAIN,
@@ -116,6 +117,14 @@ class Dictionary:
 
         return table_rows(self.file(PARQUET))
 
+    def sides(self) -> tuple[tuple[UnitId, Side], ...]:
+        """What each row is of, in the order of the rows."""
+        from autointerp.dictionary.table_reading import table_keys  # noqa: PLC0415 - brings pyarrow
+
+        subject = self.manifest.subject
+        keys = table_keys(self.file(PARQUET))
+        return tuple((UnitId(subject, hook, index), side) for hook, index, side in keys)
+
     def to_pandas(self) -> pd.DataFrame:
         """The table as a data frame.
 
@@ -150,9 +159,13 @@ class Dictionary:
         label = self._store.get_label(unit, side)
         return None if label is None else self.records_of(label)
 
+    def sets(self, label: Label) -> UnitSets | None:
+        """What the label was made from, or None where that is not kept."""
+        return self._store.get_sets(label.unit, label.side)
+
     def records_of(self, label: Label) -> LabelRecords | None:
         """The same of a label of the dictionary, which is not read again."""
-        sets = self._store.get_sets(label.unit, label.side)
+        sets = self.sets(label)
         return None if sets is None else label_records(label, sets)
 
     def find(self, text: str) -> tuple[Label, ...]:

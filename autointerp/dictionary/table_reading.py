@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
+from autointerp.core.ids import Side
 from autointerp.dictionary.manifest import AGAIN
 from autointerp.dictionary.rows import (
     OLD_NAMES,
@@ -44,14 +45,33 @@ def table_rows(path: Path) -> Iterator[Row]:
         StorageError: it is damaged, or not a table of labels.
     """
     with _table_errors(path), pq.ParquetFile(path) as file:
-        names = {OLD_NAMES.get(name, name) for name in file.schema_arrow.names}
-        lacking = [name for name in _NEEDED if name not in names]
-        if lacking:
-            msg = f"{path} is not a table of labels: it has no column {lacking[0]}; {AGAIN}"
-            raise StorageError(msg)
+        _columns(file, path)
         for batch in file.iter_batches(batch_size=_ROWS):
             for row in batch.to_pylist():
                 yield current_row(row)
+
+
+def table_keys(path: Path) -> tuple[tuple[str, int, Side], ...]:
+    """The hook point, index and side of every row, in the table's order.
+
+    Raises:
+        StorageError: it is damaged, or not a table of labels.
+    """
+    with _table_errors(path), pq.ParquetFile(path) as file:
+        names = _columns(file, path)
+        wanted = [names[name] for name in ("hook", "index", "polarity")]
+        columns = [file.read([name]).column(0).to_pylist() for name in wanted]
+        return tuple((h, int(i), Side(side)) for h, i, side in zip(*columns, strict=True))
+
+
+def _columns(file: pq.ParquetFile, path: Path) -> dict[str, str]:
+    """Every column's own name by that of now."""
+    names = {OLD_NAMES.get(name, name): name for name in file.schema_arrow.names}
+    lacking = [name for name in _NEEDED if name not in names]
+    if lacking:
+        msg = f"{path} is not a table of labels: it has no column {lacking[0]}; {AGAIN}"
+        raise StorageError(msg)
+    return names
 
 
 def table_of(path: Path) -> pa.Table:

@@ -63,3 +63,16 @@ def t_quantiles(confidence: float, df: Floats) -> Floats:
     masses = confidence * (math.sqrt(math.pi) / 2) * np.exp(halves)
     normal = NormalDist().inv_cdf((1 + confidence) / 2)
     return np.asarray(student_quantiles(masses, normal, df, _NODES, _SHARES))
+
+
+def t_tails(t: float, df: float) -> float:
+    """The mass of Student's distribution beyond t at both ends; t >= 0, df >= 1."""
+    # With t = sqrt(df) tan(angle) the density is a power of the cosine.
+    least = math.atan(t / math.sqrt(df))
+    width = math.pi / 2 - least
+    # Of many degrees of freedom all mass is near the lower end: in parts that double in width.
+    edges = least + width * np.array([0.0, *(0.5 ** np.arange(7, -1, -1))])
+    angles = edges[:-1, None] + np.diff(edges)[:, None] * _NODES
+    mass = float((np.cos(angles) ** (df - 1) * _SHARES * np.diff(edges)[:, None]).sum())
+    whole = math.sqrt(math.pi) / 2 * math.exp(math.lgamma(df / 2) - math.lgamma((df + 1) / 2))
+    return min(1.0, mass / whole)

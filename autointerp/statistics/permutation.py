@@ -117,7 +117,9 @@ def _centred(values: Floats, weights: Floats) -> Floats:
     return np.asarray(array - np.average(array, weights=weights))
 
 
-def q_values(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
+def q_values(
+    p_values: Sequence[float | None], *, any_dependence: bool = False
+) -> tuple[float | None, ...]:
     """Adjusted p-values: keeping those up to q makes at most a share q false ones, expected.
 
     With n permutations no p-value is below 1 / (n + 1): among m units of which k stand out, n
@@ -126,6 +128,8 @@ def q_values(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
 
     Args:
         p_values: one a unit, 0..1; None where a test was undefined, which counts as no test.
+        any_dependence: for tests that may depend on each other in any way: larger by a factor of
+            about the logarithm of their number (Benjamini and Yekutieli 2001).
 
     Raises:
         InputError: a p-value outside 0..1.
@@ -137,7 +141,8 @@ def q_values(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     result: list[float | None] = [None] * len(p_values)
     # The smallest of what this and every larger p-value would need.
     least = 1.0
+    factor = sum(1 / rank for rank in range(1, len(known) + 1)) if any_dependence else 1.0
     for rank, (p, place) in reversed(list(enumerate(sorted(known), 1))):
-        least = min(least, p * len(known) / rank)
+        least = min(least, p * factor * len(known) / rank)
         result[place] = least
     return tuple(result)

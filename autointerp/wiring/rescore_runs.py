@@ -1,0 +1,319 @@
+"""Labels of a dictionary on text of another kind than they were learned on."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from autointerp.core.asynchrony import run_coroutine
+from autointerp.core.config import NO_LLM, Budget, CorpusConfig, ExplainConfig, JobSpec
+from autointerp.core.errors import InputError
+from autointerp.core.files import storage_errors
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.progress import Progress, SilentProgress, timed
+from autointerp.core.variants import Need
+from autointerp.corpora import check_corpus
+from autointerp.dictionary import open_dictionary
+from autointerp.dictionary.chosen_labels import chosen_labels
+from autointerp.dictionary.rescored_files import RescoreFolder
+from autointerp.dictionary.rescored_labels import RescoredLabel, RescoreReport, tested
+from autointerp.jobs.rescoring import RescoreJob, rescore_labels
+from autointerp.llm import ChatModel
+from autointerp.pipeline import JobVariants
+from autointerp.pipeline.text_rescoring import LearnedLabel
+from autointerp.settings import Settings
+from autointerp.store.lock import only_writer
+from autointerp.subjects import load_subject
+from autointerp.wiring.collection_runs import load_job_corpus
+from autointerp.wiring.llms import (
+    JobBudget,
+    counter_of,
+    named_job,
+    open_llm,
+    try_echo,
+    units_at_once,
+)
+from autointerp.wiring.other_texts import attach_encoders, check_other_text, check_same_subject
+from autointerp.wiring.rescore_judges import (
+    NO_LLM_GIVEN,
+    asking_job,
+    free_judge_of,
+    judge_of,
+    needs_llm,
+    other_judge,
+)
+from autointerp.wiring.tools import build_tools
+
+
+@dataclass(frozen=True, slots=True)
+class RescoreRequest:
+    """Which labels are tried on which text."""
+
+    folder: Path
+    """Of the dictionary."""
+    corpus: str
+    """The other text, as `load_corpus` takes it."""
+    units: str | None = None
+    """As in a job; all labels where None."""
+    limit: int | None = None
+    """So many of them at random."""
+    seed: int = 0
+    """Of that choice."""
+    n_tokens: int | None = None
+    """Tokens of the other text; as many as the labels were learned on where None."""
+    llm: str = NO_LLM
+    """Scores labels in words: ``none``, ``embedded`` or an endpoint's base URL."""
+    llm_model: str | None = None
+    encoders: tuple[str, ...] = ()
+    """Where an SAE or directions lie that were moved: ``sae:FOLDER``, ``dirs:FILE``."""
+
+    @property
+    def stored(self) -> dict[str, object]:
+        """What decides the results, as a file has it; where things lie does not."""
+        job = JobSpec(units="labels", llm=self.llm).model_dump(mode="json")
+        return {
+            "corpus": self.corpus,
+            "units": self.units,
+            "limit": self.limit,
+            "seed": self.seed,
+            "n_tokens": self.n_tokens,
+            "llm": job["llm"],
+            "llm_model": self.llm_model,
+        }
+
+
+def rescore(  # noqa: PLR0913 - a convenience for notebooks
+    folder: Path | str,
+    corpus: str = "python",
+    *,
+    units: str | None = None,
+    limit: int | None = None,
+    seed: int = 0,
+    tokens: int | None = None,
+    llm: str = NO_LLM,
+    llm_model: str | None = None,
+    encoders: Sequence[str] = (),
+    out: Path | str | None = None,
+    resume: bool = False,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> RescoreReport:
+    """The labels of a dictionary on text that they were not learned on, and which to distrust.
+
+    Args:
+        folder: of the dictionary.
+        corpus: the other text, as on the command line.
+        units: of which labels are taken, ``5:0-19,7:3``; all where None.
+        limit: so many of these labels at random.
+        seed: of that choice.
+        tokens: to read; as many as the labels were learned on where None.
+        llm: scores labels in words: ``none``, ``embedded`` or the base URL of an endpoint. Rules
+            and programs need none; a label that needs one says so.
+        llm_model: model at that endpoint.
+        encoders: where an SAE or directions lie that were moved, ``sae:FOLDER``.
+        out: folder in which results are kept; nowhere where None.
+        resume: goes on with what is there.
+        settings: from the environment where None.
+        progress: told about every stage.
+
+    Raises:
+        InputError: something cannot be done as asked, or it is the text that they were learned on.
+        UpstreamError: the LLM cannot be used; what is finished is kept.
+        StorageError: the disk refuses.
+    """
+    request = RescoreRequest(
+        Path(folder), corpus, units, limit, seed, tokens, llm, llm_model, tuple(encoders)
+    )
+    kept = None if out is None else RescoreFolder(Path(out))
+    return _Run(request, kept, settings or Settings(), progress or SilentProgress()).run(
+        resume=resume
+    )
+
+
+class _Run:
+    """One request, with what is known of it so far."""
+
+    def __init__(
+        self,
+        request: RescoreRequest,
+        kept: RescoreFolder | None,
+        settings: Settings,
+        progress: Progress,
+    ) -> None:
+        self._request, self._kept = request, kept
+        self._settings, self._progress = settings, progress
+        self._dictionary = open_dictionary(request.folder)
+        self._job = self._dictionary.job
+        self._seconds: dict[str, float] = {}
+        self._notes: list[str] = []
+        self._results: dict[tuple[UnitId, Side], RescoredLabel] = {}
+        self._n_tokens = 0
+
+    def run(self, *, resume: bool) -> RescoreReport:
+        request, made = self._request, self._dictionary.manifest
+        if request.limit is not None and request.limit < 1:
+            raise InputError(f"--limit is a number of labels from 1 on, found {request.limit}")
+        check_corpus(request.corpus)
+        if request.corpus == self._job.corpus.corpus:
+            raise InputError(
+                f"the labels of {request.folder} were learned on {request.corpus}: name another "
+                "--corpus, which they have not seen"
+            )
+        chosen = chosen_labels(
+            self._dictionary, units=request.units, limit=request.limit, seed=request.seed
+        )
+        text = self._text()
+        with self._only_writer():
+            if self._kept is not None:
+                asked = {**request.stored, "subject": made.subject, "learned": made.corpus_hash}
+                self._kept.begin({**asked, "split": made.split_hash}, resume=resume)
+                self._results = self._kept.read()
+            left = [key for key in chosen if key not in self._results]
+            scoreable = self._scoreable(left)
+            if scoreable:
+                self._score(scoreable, text)
+            report = self._report(chosen, text)
+            if self._kept is not None:
+                self._kept.finish(report)
+                with storage_errors(self._kept.collection):
+                    shutil.rmtree(self._kept.collection, ignore_errors=True)
+        return report
+
+    def _text(self) -> CorpusConfig:
+        """The other text, cut and split as their own was."""
+        own, asked = self._job.corpus, self._request
+        changed = {"corpus": asked.corpus, "n_tokens": asked.n_tokens or own.n_tokens}
+        return CorpusConfig.model_validate(own.model_dump() | changed)
+
+    def _only_writer(self) -> AbstractContextManager[None]:
+        if self._kept is None:
+            return nullcontext()
+        folder = self._kept.folder
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file, not a folder; choose another --out")
+        with storage_errors(folder, verb="make"):
+            folder.mkdir(parents=True, exist_ok=True)
+        return only_writer(folder)
+
+    def _scoreable(self, keys: Sequence[tuple[UnitId, Side]]) -> list[LearnedLabel]:
+        """The labels that can be scored; of the others is kept why not."""
+        found: list[LearnedLabel] = []
+        reasons: list[RescoredLabel] = []
+        for unit, side in keys:
+            label = self._dictionary.label(unit, side)
+            if label is None:
+                raise InputError(f"{self._request.folder} lost its label of {unit} ({side})")
+            learned = LearnedLabel(label, self._dictionary.sets(label))
+            why = learned.why_not
+            if why is None and self._request.llm == NO_LLM and needs_llm(learned):
+                why = NO_LLM_GIVEN
+            if why is None:
+                found.append(learned)
+            else:
+                reasons.append(learned.untested(why))
+        if not found and not self._results and reasons:
+            raise InputError(
+                f"none of {len(reasons):,} labels of {self._request.folder} can be scored; the "
+                f"first, {reasons[0].unit}: {reasons[0].reason}"
+            )
+        self._keep(reasons)
+        return found
+
+    def _score(self, labels: Sequence[LearnedLabel], text: CorpusConfig) -> None:
+        asking = self._asking([one for one in labels if needs_llm(one)])
+        stage = partial(timed, seconds=self._seconds)
+        with stage("load"):
+            self._progress.note(f"loading {self._job.subject}")
+            subject = load_subject(
+                self._job.subject,
+                dtype=self._job.dtype,
+                device=self._settings.device,
+                cache_dir=self._settings.cache_dir,
+            )
+            check_same_subject(self._dictionary, subject)
+            hooks = {one.label.unit.hook for one in labels}
+            attach_encoders(self._dictionary, subject, hooks, self._request.encoders)
+            corpus = load_job_corpus(text, subject, self._progress)
+            self._note(check_other_text(self._dictionary, corpus, labels))
+        self._n_tokens = corpus.n_tokens
+        job = RescoreJob(
+            spec=self._reading(text),
+            subject=subject,
+            corpus=corpus,
+            judge=free_judge_of,
+            progress=self._progress,
+            stage=stage,
+            at_once=units_at_once(asking or self._job, self._settings, None, JobBudget()),
+            folder=None if self._kept is None else self._kept.collection,
+        )
+
+        async def score() -> None:
+            model = None if asking is None else self._open(asking)
+            try:
+                if model is not None and asking is not None:
+                    tools = build_tools(asking, model, counter=counter_of(asking, self._settings))
+                    judged = replace(job, judge=partial(judge_of, tools))
+                    await rescore_labels(judged, labels, self._keep)
+                else:
+                    await rescore_labels(job, labels, self._keep)
+            finally:
+                if model is not None:
+                    await model.close()
+
+        run_coroutine(score())
+
+    def _reading(self, text: CorpusConfig) -> JobSpec:
+        """How the other text is read and drawn from: as for labels that need no LLM."""
+        changed = {
+            "corpus": text,
+            "explain": ExplainConfig(explainers=("token_lookup",)),
+            "score": self._job.score.model_copy(update={"scorers": (), "prompt": None}),
+            "llm": NO_LLM,
+            "llm_model": None,
+        }
+        return self._job.model_copy(update=changed)
+
+    def _asking(self, labels: Sequence[LearnedLabel]) -> JobSpec | None:
+        """The job whose LLM scores these labels as they were; None where none needs one."""
+        if not labels:
+            return None
+        request = self._request
+        asked = {"llm": request.llm, "llm_model": request.llm_model}
+        job = named_job(self._job.model_copy(update=asked), self._settings)
+        job = asking_job(job, labels)
+        self._note(other_judge(job, labels))
+        return job
+
+    def _open(self, job: JobSpec) -> ChatModel | None:
+        budget = JobBudget(Budget(), None if self._kept is None else self._kept.folder)
+        if JobVariants.of(job).need(Need.ECHO):
+            try_echo(job, self._settings, budget=budget)
+        return open_llm(job, self._settings, budget=budget, progress=self._progress)
+
+    def _keep(self, labels: Sequence[RescoredLabel]) -> None:
+        if self._kept is not None and labels:
+            self._kept.add(labels)
+        self._results |= {(label.unit, label.side): label for label in labels}
+
+    def _note(self, message: str | None) -> None:
+        if message is not None:
+            self._notes.append(message)
+            self._progress.note(message)
+
+    def _report(self, chosen: Sequence[tuple[UnitId, Side]], text: CorpusConfig) -> RescoreReport:
+        made = self._dictionary.manifest
+        return RescoreReport(
+            subject=made.subject,
+            corpus=made.corpus,
+            other=text.corpus,
+            n_tokens=self._n_tokens or text.n_tokens,
+            n_dictionary=made.counts.labels,
+            labels=tested([self._results[key] for key in chosen]),
+            notes=tuple(self._notes),
+            seconds=self._seconds,
+            folder=None if self._kept is None else self._kept.folder,
+        )
