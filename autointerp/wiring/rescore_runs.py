@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -46,44 +46,8 @@ from autointerp.wiring.rescore_judges import (
     needs_llm,
     other_judge,
 )
+from autointerp.wiring.rescore_requests import RescoreRequest
 from autointerp.wiring.tools import build_tools
-
-
-@dataclass(frozen=True, slots=True)
-class RescoreRequest:
-    """Which labels are tried on which text."""
-
-    folder: Path
-    """Of the dictionary."""
-    corpus: str
-    """The other text, as `load_corpus` takes it."""
-    units: str | None = None
-    """As in a job; all labels where None."""
-    limit: int | None = None
-    """So many of them at random."""
-    seed: int = 0
-    """Of that choice."""
-    n_tokens: int | None = None
-    """Tokens of the other text; as many as the labels were learned on where None."""
-    llm: str = NO_LLM
-    """Scores labels in words: ``none``, ``embedded`` or an endpoint's base URL."""
-    llm_model: str | None = None
-    encoders: tuple[str, ...] = ()
-    """Where an SAE or directions lie that were moved: ``sae:FOLDER``, ``dirs:FILE``."""
-
-    @property
-    def stored(self) -> dict[str, object]:
-        """What decides the results, as a file has it; where things lie does not."""
-        job = JobSpec(units="labels", llm=self.llm).model_dump(mode="json")
-        return {
-            "corpus": self.corpus,
-            "units": self.units,
-            "limit": self.limit,
-            "seed": self.seed,
-            "n_tokens": self.n_tokens,
-            "llm": job["llm"],
-            "llm_model": self.llm_model,
-        }
 
 
 def rescore(  # noqa: PLR0913 - a convenience for notebooks

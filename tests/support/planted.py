@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,13 @@ _SCALE = float(np.sqrt(2 * _HALF / (2 * 4)))
 def planted_subject() -> SubjectModel:
     """The wrapped model, under the name ``planted``."""
     return wrap_subject(_model(), _tokenizer(), name="planted", device="cpu")
+
+
+def write_planted(folder: Path) -> Path:
+    """The folder, with the model and its tokenizer as transformers reads them."""
+    _model().save_pretrained(folder)
+    _tokenizer().save_pretrained(folder)
+    return folder
 
 
 def planted_texts(n: int, *, n_words: int = 200, seed: int = 0) -> list[str]:

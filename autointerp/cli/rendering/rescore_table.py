@@ -22,6 +22,7 @@ from autointerp.dictionary.rescored_labels import (
 
 _WIDE = 120
 _MOST = 20
+_LONGEST_NAME = 12
 _COLUMNS = {
     Outcome.LOWER: "worse",
     Outcome.SAME: "alike",
@@ -88,7 +89,8 @@ def _layer_table(report: RescoreReport, *, width: int) -> Table:
     there = [outcome for outcome in Outcome if every.counts[outcome]]
     table = plain_table("layer")
     names = ["labels", *(_COLUMNS[outcome] for outcome in there)]
-    names += [f"median {report.corpus}", report.other] if width >= _WIDE else ["median", "there"]
+    own, other = _headings(report, width=width)
+    names += [f"median, {own}", other]
     for name in names:
         table.add_column(visible(name), justify="right", overflow="fold")
     for tally in report.layers:
@@ -97,6 +99,13 @@ def _layer_table(report: RescoreReport, *, width: int) -> Table:
         table.add_section()
         table.add_row(Text("all", "bold"), *_tally_cells(every, there))
     return table
+
+
+def _headings(report: RescoreReport, *, width: int) -> tuple[str, str]:
+    """Of the columns of scores on the two texts: their names, where these are short."""
+    names = report.corpus, report.other
+    fit = width >= _WIDE and max(map(len, names)) <= _LONGEST_NAME
+    return names if fit else ("own", "there")
 
 
 def _tally_cells(tally: LayerTally, there: Sequence[Outcome]) -> Iterator[Text]:
@@ -115,7 +124,7 @@ def _loss_table(
     table = plain_table(expand=True)
     table.add_column("unit", no_wrap=wide, overflow="fold")
     table.add_column("label", ratio=1, overflow="fold")
-    own, other = (report.corpus, report.other) if wide else ("own", "there")
+    own, other = _headings(report, width=width)
     for name in (own, other, "difference", *(("q", "tokens there") if wide else ())):
         table.add_column(visible(name), justify="right", overflow="fold")
     for label in labels:
@@ -152,8 +161,8 @@ def _legend(report: RescoreReport) -> Iterator[str]:
         "the other text less its own, 95 % interval, both texts taken as samples of documents"
     )
     yield (
-        f"worse: Benjamini-Hochberg over all tested labels, of which {RATE:.0%} are expected to be "
-        f"mistakes; {report.n_under_any_dependence:,} however the tests depend on each other "
+        f"worse: Benjamini-Hochberg over all tested labels, of which at most {RATE:.0%} are "
+        f"expected to be mistakes; {report.n_under_any_dependence:,} however the tests depend on each other "
         "(Benjamini-Yekutieli)"
     )
     counts = report.all.counts

@@ -210,6 +210,15 @@ def test_keeping_q_values_up_to_a_level_is_the_step_up_rule(p_values, level):
         assert p - 1e-12 <= q <= 1
 
 
+def test_q_values_under_any_dependence_are_larger_by_the_harmonic_number_but_no_more_than_1():
+    p_values = [0.001, 0.004, None, 0.03, 0.9]
+    usual = [q for q in q_values(p_values) if q is not None]
+    found = q_values(p_values, any_dependence=True)
+    assert found[2] is None
+    expected = [min(1.0, q * (1 + 1 / 2 + 1 / 3 + 1 / 4)) for q in usual]
+    assert [q for q in found if q is not None] == pytest.approx(expected)
+
+
 def test_units_without_a_test_count_for_nothing():
     assert q_values([None, 0.02, None, 0.04]) == (None, 0.04, None, 0.04)
     assert q_values([]) == ()

@@ -1,0 +1,45 @@
+"""What is asked of labels on another text."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from autointerp.core.config import NO_LLM, JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class RescoreRequest:
+    """Which labels are tried on which text."""
+
+    folder: Path
+    """Of the dictionary."""
+    corpus: str
+    """The other text, as `load_corpus` takes it."""
+    units: str | None = None
+    """As in a job; all labels where None."""
+    limit: int | None = None
+    """So many of them at random."""
+    seed: int = 0
+    """Of that choice."""
+    n_tokens: int | None = None
+    """Tokens of the other text; as many as the labels were learned on where None."""
+    llm: str = NO_LLM
+    """Scores labels in words: ``none``, ``embedded`` or an endpoint's base URL."""
+    llm_model: str | None = None
+    encoders: tuple[str, ...] = ()
+    """Where an SAE or directions lie that were moved: ``sae:FOLDER``, ``dirs:FILE``."""
+
+    @property
+    def stored(self) -> dict[str, object]:
+        """What decides the results, as a file has it; where things lie does not."""
+        job = JobSpec(units="labels", llm=self.llm).model_dump(mode="json")
+        return {
+            "corpus": self.corpus,
+            "units": self.units,
+            "limit": self.limit,
+            "seed": self.seed,
+            "n_tokens": self.n_tokens,
+            "llm": job["llm"],
+            "llm_model": self.llm_model,
+        }
