@@ -149,6 +149,10 @@ class Dictionary:
         """The whole label with every score and trial, or None where there is none."""
         return self._store.get_label(unit, side)
 
+    def label_without_trials(self, unit: UnitId, side: Side) -> Label | None:
+        """The same without what it was judged by, which takes much longer to read."""
+        return self._store.get_without_trials(unit, side)
+
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
         """Every label whole, in the order of the rows, one at a time."""
         self._check_labels()

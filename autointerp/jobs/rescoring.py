@@ -37,6 +37,8 @@ class RescoreJob:
     subject: SubjectModel
     corpus: TokenCorpus
     """The other text."""
+    learned: Callable[[Target], LearnedLabel]
+    """Reads one of the labels."""
     judge: Callable[[LearnedLabel], Scorer]
     progress: Progress
     stage: Callable[[str], AbstractContextManager[None]]
@@ -49,7 +51,7 @@ class RescoreJob:
 
 async def rescore_labels(
     job: RescoreJob,
-    labels: Sequence[LearnedLabel],
+    targets: Sequence[Target],
     done: Callable[[Sequence[RescoredLabel]], None],
 ) -> None:
     """Hands on every label with its scores on both texts, as they are finished.
@@ -58,42 +60,41 @@ async def rescore_labels(
         UpstreamError: the LLM could not be used.
         StorageError: the disk refuses.
     """
-    reader = _collected(job, labels)
+    reader = _collected(job, targets)
     records = RecordsReader(
         job.spec, job.subject, job.corpus, reader, store=None, progress=job.progress
     )
-    targets = [_target(one) for one in labels]
     recording = None if job.folder is None else job.folder / "activations"
     if len(targets) > CHUNK:
         with job.stage("records"):
             records.record(targets, folder=recording)
-    job.progress.start("rescore", len(labels), "labels")
-    for first in range(0, len(labels), CHUNK):
-        done(await _chunk(job, reader, records, labels[first : first + CHUNK]))
+    job.progress.start("rescore", len(targets), "labels")
+    for first in range(0, len(targets), CHUNK):
+        done(await _chunk(job, reader, records, targets[first : first + CHUNK]))
     if recording is not None:
         remove_recording(recording)
 
 
 async def _chunk(
-    job: RescoreJob, reader: UnitReader, records: RecordsReader, labels: Sequence[LearnedLabel]
+    job: RescoreJob, reader: UnitReader, records: RecordsReader, targets: Sequence[Target]
 ) -> list[RescoredLabel]:
     with job.stage("records"):
-        living = [t for t in map(_target, labels) if why_dead(reader, t) is None]
+        living = [target for target in targets if why_dead(reader, target) is None]
         found = dict(zip(living, records.read(living), strict=True))
     with job.stage("rescore"):
         scored = await for_each(
-            range(len(labels)), lambda i: _one(job, reader, labels[i], found), at_once=job.at_once
+            targets, lambda target: _one(job, reader, target, found), at_once=job.at_once
         )
     return list(scored.values())
 
 
-def _collected(job: RescoreJob, labels: Sequence[LearnedLabel]) -> UnitReader:
+def _collected(job: RescoreJob, targets: Sequence[Target]) -> UnitReader:
     checkpoint = None if job.folder is None else job.folder / "summary.safetensors"
     with job.stage("collect"):
         summary = collect(
             job.subject,
             job.corpus,
-            units=select_units(one.label.unit for one in labels),
+            units=select_units(target.unit for target in targets),
             config=job.spec.collect,
             plan=CollectPlan(token_means=True, checkpoint=checkpoint),
             progress=job.progress,
@@ -106,12 +107,13 @@ def _collected(job: RescoreJob, labels: Sequence[LearnedLabel]) -> UnitReader:
 async def _one(
     job: RescoreJob,
     reader: UnitReader,
-    learned: LearnedLabel,
+    target: Target,
     found: dict[Target, UnitRecords],
 ) -> RescoredLabel:
-    target = _target(learned)
-    read = found.get(target)
-    if read is None:
+    learned, read = job.learned(target), found.get(target)
+    if learned.why_not is not None:
+        result = learned.untested(learned.why_not)
+    elif read is None:
         result = _silent(job, reader, learned)
     else:
         there = OtherText(read.sets.held_out, read.token_means, read.stats)
@@ -129,14 +131,10 @@ async def _one(
 
 def _silent(job: RescoreJob, reader: UnitReader, learned: LearnedLabel) -> RescoredLabel:
     """A label whose unit is active too seldom to score anything, or nowhere."""
-    target = _target(learned)
+    target = Target(learned.label.unit, learned.label.side)
     if any(reader.n_active(*target, split) for split in Split):
         return learned.untested(f"on the other text {why_dead(reader, target)}")
     return learned.ending(
         Outcome.SILENT,
         f"it is active nowhere in {job.corpus.n_tokens:,} tokens of {job.corpus.id}",
     )
-
-
-def _target(learned: LearnedLabel) -> Target:
-    return Target(learned.label.unit, learned.label.side)

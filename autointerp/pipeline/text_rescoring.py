@@ -54,14 +54,20 @@ class LearnedLabel:
 
     @property
     def why_not(self) -> str | None:
-        """Why there is no score on its own text that another could be compared with."""
-        label = self.label
-        if label.status is not LabelStatus.OK or label.explanation is None:
-            return f"it has no score on its own text: {label.reason or 'no explanation'}"
-        result = label.result(label.preferred or "")
-        if result is None or not any(t.predicted is not None for t in result.trials):
+        """Why there is nothing on its own text with which another score could be compared."""
+        why = why_unscored(self.label)
+        if why is not None:
+            return why
+        if not any(trial.predicted is not None for trial in _trials(self.label)):
             return "no scorer predicted activations from it"
         return None if self.sets is not None else _NO_RECORDS
+
+
+def why_unscored(label: Label) -> str | None:
+    """Why a label has no score on its own text; None where it has one."""
+    if label.status is LabelStatus.OK and label.explanation is not None:
+        return None
+    return f"it has no score on its own text: {label.reason or 'it has no explanation'}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any, cast
 
 from autointerp.core.errors import InputError
-from autointerp.core.records import ActivationRecord
+from autointerp.core.explanations import Label
+from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.text import Split
 from autointerp.core.unit_spec import FileItem, parse_unit_spec
 from autointerp.corpora import TokenCorpus
 from autointerp.dictionary import Dictionary
-from autointerp.pipeline.text_rescoring import LearnedLabel
 from autointerp.subjects import SubjectModel
 from autointerp.subjects.hook_units import open_encoder
 
@@ -39,9 +39,9 @@ def check_same_subject(dictionary: Dictionary, subject: SubjectModel) -> None:
 
 
 def check_other_text(
-    dictionary: Dictionary, corpus: TokenCorpus, labels: Iterable[LearnedLabel]
+    dictionary: Dictionary, corpus: TokenCorpus, labels: Iterable[Label]
 ) -> str | None:
-    """A sentence where some of the text was read for the labels too; None where none was.
+    """A sentence where some of the text was read for these labels too; None where none was.
 
     Raises:
         InputError: it is the text that they were learned on, or for the most part.
@@ -50,7 +50,7 @@ def check_other_text(
     same = f"{corpus.id} is the text on which the labels of {folder} were learned"
     if corpus.hash == made.corpus_hash:
         raise InputError(f"{same}; name another --corpus, which they have not seen")
-    known = {record.document for one in labels for record in _records(one)}
+    known = {record.document for one in labels for record in _records(dictionary.sets(one))}
     held_out = corpus.window_ids(Split.HELD_OUT)
     n_known = sum(
         corpus.documents[place] in known
@@ -67,8 +67,7 @@ def check_other_text(
     return f"{found} that were read for the labels too: the difference is made smaller by them"
 
 
-def _records(learned: LearnedLabel) -> tuple[ActivationRecord, ...]:
-    sets = learned.sets
+def _records(sets: UnitSets | None) -> tuple[ActivationRecord, ...]:
     if sets is None:
         return ()
     return (*sets.explain.records, *sets.validation.records, *sets.held_out.records)

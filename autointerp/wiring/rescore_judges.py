@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from autointerp.core.config import ExplainConfig, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
 from autointerp.pipeline import Tools, check_job
 from autointerp.pipeline.text_rescoring import LearnedLabel, free_judge
 from autointerp.scorers import Scorer
@@ -13,18 +14,18 @@ from autointerp.scorers import Scorer
 NO_LLM_GIVEN = "its text is scored by an LLM, and none was named: add --llm"
 
 
-def needs_llm(learned: LearnedLabel) -> bool:
+def needs_llm(label: Label) -> bool:
     """Whether nobody but an LLM can say where the label applies."""
-    return learned.explanation is not None and free_judge(learned.explanation) is None
+    return label.explanation is not None and free_judge(label.explanation) is None
 
 
-def asking_job(job: JobSpec, labels: Sequence[LearnedLabel]) -> JobSpec:
+def asking_job(job: JobSpec, labels: Sequence[Label]) -> JobSpec:
     """The job whose LLM scores these labels by the scorers that they had.
 
     Raises:
         InputError: one of them cannot run with that LLM.
     """
-    scorers = tuple(dict.fromkeys(one.label.preferred or "" for one in labels))
+    scorers = tuple(dict.fromkeys(label.preferred or "" for label in labels))
     changed = {
         "explain": ExplainConfig(explainers=("token_lookup",)),
         "score": job.score.model_copy(update={"scorers": scorers}),
@@ -34,11 +35,10 @@ def asking_job(job: JobSpec, labels: Sequence[LearnedLabel]) -> JobSpec:
     return asking
 
 
-def other_judge(job: JobSpec, labels: Sequence[LearnedLabel]) -> str | None:
+def other_judge(name: str, labels: Sequence[Label]) -> str | None:
     """A sentence where another LLM scores the labels now than before; None where it is the same."""
-    before = labels[0].label.provenance.scorer_model
-    name = job.llm_model or job.llm
-    if before is None or name in before:
+    before = labels[0].provenance.scorer_model
+    if before is None or name == before:
         return None
     return (
         f"{before} scored the labels on their own text and {name} scores them now: a difference "
@@ -60,7 +60,7 @@ def free_judge_of(learned: LearnedLabel) -> Scorer:
 
 def judge_of(tools: Tools, learned: LearnedLabel) -> Scorer:
     """Who scored it before; without an LLM where none is needed."""
-    if not needs_llm(learned):
+    if not needs_llm(learned.label):
         return free_judge_of(learned)
     every = [scorer for scorer in (tools.simulation, *tools.further) if scorer is not None]
     return next(scorer for scorer in every if scorer.name == learned.label.preferred)

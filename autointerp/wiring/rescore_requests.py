@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from autointerp.core.config import NO_LLM, JobSpec
+from pydantic import ValidationError
+
+from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
+from autointerp.core.errors import InputError, first_problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,18 @@ class RescoreRequest:
             "llm": job["llm"],
             "llm_model": self.llm_model,
         }
+
+    def text_like(self, own: CorpusConfig) -> CorpusConfig:
+        """The other text, cut and split as that which the labels were learned on.
+
+        Raises:
+            InputError: a number of tokens that no text has.
+        """
+        changed = {
+            "corpus": self.corpus,
+            "n_tokens": own.n_tokens if self.n_tokens is None else self.n_tokens,
+        }
+        try:
+            return CorpusConfig.model_validate(own.model_dump() | changed)
+        except ValidationError as error:
+            raise InputError(first_problem(error, whole="the text")) from error

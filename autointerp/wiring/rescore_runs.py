@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
@@ -12,8 +12,8 @@ from pathlib import Path
 from autointerp.core.asynchrony import run_coroutine
 from autointerp.core.config import NO_LLM, Budget, CorpusConfig, ExplainConfig, JobSpec
 from autointerp.core.errors import InputError
+from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
-from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress, SilentProgress, timed
 from autointerp.core.variants import Need
 from autointerp.corpora import check_corpus
@@ -22,12 +22,13 @@ from autointerp.dictionary.chosen_labels import chosen_labels
 from autointerp.dictionary.rescored_files import RescoreFolder
 from autointerp.dictionary.rescored_labels import RescoredLabel, RescoreReport, tested
 from autointerp.jobs.rescoring import RescoreJob, rescore_labels
+from autointerp.jobs.unit_inputs import Target
 from autointerp.llm import ChatModel
 from autointerp.pipeline import JobVariants
-from autointerp.pipeline.text_rescoring import LearnedLabel
+from autointerp.pipeline.text_rescoring import LearnedLabel, why_unscored
 from autointerp.settings import Settings
 from autointerp.store.lock import only_writer
-from autointerp.subjects import load_subject
+from autointerp.subjects import SubjectModel, load_subject
 from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.llms import (
     JobBudget,
@@ -98,6 +99,10 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
     )
 
 
+# Labels of one dictionary share their documents.
+_LOOKED_AT = 64
+
+
 class _Run:
     """One request, with what is known of it so far."""
 
@@ -114,7 +119,7 @@ class _Run:
         self._job = self._dictionary.job
         self._seconds: dict[str, float] = {}
         self._notes: list[str] = []
-        self._results: dict[tuple[UnitId, Side], RescoredLabel] = {}
+        self._results: dict[Target, RescoredLabel] = {}
         self._n_tokens = 0
 
     def run(self, *, resume: bool) -> RescoreReport:
@@ -127,31 +132,28 @@ class _Run:
                 f"the labels of {request.folder} were learned on {request.corpus}: name another "
                 "--corpus, which they have not seen"
             )
-        chosen = chosen_labels(
+        named = chosen_labels(
             self._dictionary, units=request.units, limit=request.limit, seed=request.seed
         )
-        text = self._text()
+        chosen = [Target(*one) for one in named]
+        text = request.text_like(self._job.corpus)
         with self._only_writer():
             if self._kept is not None:
                 asked = {**request.stored, "subject": made.subject, "learned": made.corpus_hash}
                 self._kept.begin({**asked, "split": made.split_hash}, resume=resume)
-                self._results = self._kept.read()
+                known = self._kept.read()
+                self._results = {Target(*key): label for key, label in known.items()}
             left = [key for key in chosen if key not in self._results]
-            scoreable = self._scoreable(left)
+            scoreable, reasons = self._scoreable(left)
             if scoreable:
                 self._score(scoreable, text)
+            self._keep(reasons)
             report = self._report(chosen, text)
             if self._kept is not None:
                 self._kept.finish(report)
                 with storage_errors(self._kept.collection):
                     shutil.rmtree(self._kept.collection, ignore_errors=True)
         return report
-
-    def _text(self) -> CorpusConfig:
-        """The other text, cut and split as their own was."""
-        own, asked = self._job.corpus, self._request
-        changed = {"corpus": asked.corpus, "n_tokens": asked.n_tokens or own.n_tokens}
-        return CorpusConfig.model_validate(own.model_dump() | changed)
 
     def _only_writer(self) -> AbstractContextManager[None]:
         if self._kept is None:
@@ -163,72 +165,82 @@ class _Run:
             folder.mkdir(parents=True, exist_ok=True)
         return only_writer(folder)
 
-    def _scoreable(self, keys: Sequence[tuple[UnitId, Side]]) -> list[LearnedLabel]:
-        """The labels that can be scored; of the others is kept why not."""
-        found: list[LearnedLabel] = []
+    def _scoreable(self, targets: Sequence[Target]) -> tuple[list[Label], list[RescoredLabel]]:
+        """The labels that can be scored, without trials, and the others with why not."""
+        found: list[Label] = []
         reasons: list[RescoredLabel] = []
-        for unit, side in keys:
-            label = self._dictionary.label(unit, side)
+        for target in targets:
+            label = self._dictionary.label_without_trials(*target)
             if label is None:
-                raise InputError(f"{self._request.folder} lost its label of {unit} ({side})")
-            learned = LearnedLabel(label, self._dictionary.sets(label))
-            why = learned.why_not
-            if why is None and self._request.llm == NO_LLM and needs_llm(learned):
+                raise InputError(f"{self._request.folder} lost its label of {target.unit}")
+            why = why_unscored(label)
+            if why is None and self._request.llm == NO_LLM and needs_llm(label):
                 why = NO_LLM_GIVEN
             if why is None:
-                found.append(learned)
+                found.append(label)
             else:
-                reasons.append(learned.untested(why))
+                reasons.append(LearnedLabel(label, None).untested(why))
         if not found and not self._results and reasons:
             raise InputError(
                 f"none of {len(reasons):,} labels of {self._request.folder} can be scored; the "
                 f"first, {reasons[0].unit}: {reasons[0].reason}"
             )
-        self._keep(reasons)
-        return found
+        return found, reasons
 
-    def _score(self, labels: Sequence[LearnedLabel], text: CorpusConfig) -> None:
-        asking = self._asking([one for one in labels if needs_llm(one)])
-        stage = partial(timed, seconds=self._seconds)
-        with stage("load"):
-            self._progress.note(f"loading {self._job.subject}")
-            subject = load_subject(
-                self._job.subject,
-                dtype=self._job.dtype,
-                device=self._settings.device,
-                cache_dir=self._settings.cache_dir,
-            )
-            check_same_subject(self._dictionary, subject)
-            hooks = {one.label.unit.hook for one in labels}
-            attach_encoders(self._dictionary, subject, hooks, self._request.encoders)
+    def _score(self, labels: Sequence[Label], text: CorpusConfig) -> None:
+        in_words = [label for label in labels if needs_llm(label)]
+        asking = self._asking(in_words)
+        with timed("load", self._seconds):
+            subject = self._subject({label.unit.hook for label in labels})
             corpus = load_job_corpus(text, subject, self._progress)
-            self._note(check_other_text(self._dictionary, corpus, labels))
+            self._note(check_other_text(self._dictionary, corpus, labels[:_LOOKED_AT]))
         self._n_tokens = corpus.n_tokens
         job = RescoreJob(
             spec=self._reading(text),
             subject=subject,
             corpus=corpus,
+            learned=self._learned,
             judge=free_judge_of,
             progress=self._progress,
-            stage=stage,
+            stage=partial(timed, seconds=self._seconds),
             at_once=units_at_once(asking or self._job, self._settings, None, JobBudget()),
             folder=None if self._kept is None else self._kept.collection,
         )
+        targets = [Target(label.unit, label.side) for label in labels]
 
         async def score() -> None:
             model = None if asking is None else self._open(asking)
+            if asking is None or model is None:
+                await rescore_labels(job, targets, self._keep)
+                return
+            self._note(other_judge(model.name, in_words))
+            tools = build_tools(asking, model, counter=counter_of(asking, self._settings))
             try:
-                if model is not None and asking is not None:
-                    tools = build_tools(asking, model, counter=counter_of(asking, self._settings))
-                    judged = replace(job, judge=partial(judge_of, tools))
-                    await rescore_labels(judged, labels, self._keep)
-                else:
-                    await rescore_labels(job, labels, self._keep)
+                judged = replace(job, judge=partial(judge_of, tools))
+                await rescore_labels(judged, targets, self._keep)
             finally:
-                if model is not None:
-                    await model.close()
+                await model.close()
 
         run_coroutine(score())
+
+    def _subject(self, hooks: Set[str]) -> SubjectModel:
+        self._progress.note(f"loading {self._job.subject}")
+        settings = self._settings
+        subject = load_subject(
+            self._job.subject,
+            dtype=self._job.dtype,
+            device=settings.device,
+            cache_dir=settings.cache_dir,
+        )
+        check_same_subject(self._dictionary, subject)
+        attach_encoders(self._dictionary, subject, hooks, self._request.encoders)
+        return subject
+
+    def _learned(self, target: Target) -> LearnedLabel:
+        label = self._dictionary.label(*target)
+        if label is None:
+            raise InputError(f"{self._request.folder} lost its label of {target.unit}")
+        return LearnedLabel(label, self._dictionary.sets(label))
 
     def _reading(self, text: CorpusConfig) -> JobSpec:
         """How the other text is read and drawn from: as for labels that need no LLM."""
@@ -241,16 +253,14 @@ class _Run:
         }
         return self._job.model_copy(update=changed)
 
-    def _asking(self, labels: Sequence[LearnedLabel]) -> JobSpec | None:
+    def _asking(self, labels: Sequence[Label]) -> JobSpec | None:
         """The job whose LLM scores these labels as they were; None where none needs one."""
         if not labels:
             return None
         request = self._request
         asked = {"llm": request.llm, "llm_model": request.llm_model}
         job = named_job(self._job.model_copy(update=asked), self._settings)
-        job = asking_job(job, labels)
-        self._note(other_judge(job, labels))
-        return job
+        return asking_job(job, labels)
 
     def _open(self, job: JobSpec) -> ChatModel | None:
         budget = JobBudget(Budget(), None if self._kept is None else self._kept.folder)
@@ -261,14 +271,14 @@ class _Run:
     def _keep(self, labels: Sequence[RescoredLabel]) -> None:
         if self._kept is not None and labels:
             self._kept.add(labels)
-        self._results |= {(label.unit, label.side): label for label in labels}
+        self._results |= {Target(label.unit, label.side): label for label in labels}
 
     def _note(self, message: str | None) -> None:
         if message is not None:
             self._notes.append(message)
             self._progress.note(message)
 
-    def _report(self, chosen: Sequence[tuple[UnitId, Side]], text: CorpusConfig) -> RescoreReport:
+    def _report(self, chosen: Sequence[Target], text: CorpusConfig) -> RescoreReport:
         made = self._dictionary.manifest
         return RescoreReport(
             subject=made.subject,

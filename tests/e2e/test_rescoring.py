@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_endpoint import FakeEndpoint
+from labelling import Labelling
 from planted import MONTHS, OTHERS, RIVERS, planted_texts, write_planted
 from sae_folders import write_sae
-from tiny import write_texts
+from tiny import tiny_texts, write_texts
 
 import autointerp as ai
 from autointerp.cli import run
@@ -247,6 +249,7 @@ def test_text_of_which_a_part_was_read_for_the_labels_is_told(place: Path, tmp_p
         (["--units", "0:3"], "none of 1 labels"),
         (["--corpus", "no_such"], "no_such"),
         (["--tokens", "100000000"], "asked for 100000000 tokens"),
+        (["--tokens", "0"], "n_tokens"),
         (["--limit", "0"], "0"),
     ],
 )
@@ -300,3 +303,29 @@ def test_latents_are_found_in_the_folder_to_which_their_sae_moved(
     code, out, err = cli(capsys, *given, "--encoder", f"sae:{moved}", "--json")
     assert code == 0, err
     assert json.loads(out)["n_labels"] == 6
+
+
+def test_labels_in_words_say_that_they_need_an_llm_and_are_scored_where_one_is_named(
+    labelling: Labelling, endpoint: FakeEndpoint
+) -> None:
+    given = ["--describe", "llm", "--explainer", "token_activation"]
+    assert labelling(labelling.arguments("a", *given, llm=endpoint.base_url)).code == 0
+    other = str(write_texts(_made(labelling.folder / "other"), tiny_texts(60, seed=9)))
+    folder = labelling.folder / "a"
+    in_words = {
+        label.unit
+        for label in ai.open_dictionary(folder).labels()
+        if label.explanation is not None and not label.explanation.needs_no_llm
+    }
+    assert in_words
+    n_before = len(endpoint.bodies)
+    with pytest.raises(InputError, match="was named: add --llm"):
+        ai.rescore(folder, other)
+    assert len(endpoint.bodies) == n_before
+    report = ai.rescore(folder, other, llm=endpoint.base_url, llm_model="fake")
+    assert len(endpoint.bodies) > n_before
+    scored = [label for label in report.labels if label.unit in in_words and label.other]
+    assert scored
+    assert {label.scorer for label in scored} == {"simulation"}
+    assert all(label.other.n_windows <= 12 for label in scored)
+    assert report.notes == ()

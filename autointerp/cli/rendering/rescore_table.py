@@ -162,8 +162,8 @@ def _legend(report: RescoreReport) -> Iterator[str]:
     )
     yield (
         f"worse: Benjamini-Hochberg over all tested labels, of which at most {RATE:.0%} are "
-        f"expected to be mistakes; {report.n_under_any_dependence:,} however the tests depend on each other "
-        "(Benjamini-Yekutieli)"
+        f"expected to be mistakes; {report.n_under_any_dependence:,} however the tests depend on "
+        "each other (Benjamini-Yekutieli)"
     )
     counts = report.all.counts
     yield from (text for outcome, text in _MEANING.items() if counts[outcome])
