@@ -35,6 +35,7 @@ LONGEST = (
     "unit/scorers/test_every_dress.py",
     "e2e/test_embedded.py",
     "e2e/test_labelling_run.py",
+    "e2e/test_rescoring.py",
     "e2e/test_service_secrets.py",
     "unit/test_accelerator.py",
     "e2e/test_records_in_one_pass.py",

@@ -94,7 +94,7 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
         Path(folder), corpus, units, limit, seed, tokens, llm, llm_model, tuple(encoders)
     )
     kept = None if out is None else RescoreFolder(Path(out))
-    return _Run(request, kept, settings or Settings(), progress or SilentProgress()).run(
+    return _Rescoring(request, kept, settings or Settings(), progress or SilentProgress()).run(
         resume=resume
     )
 
@@ -103,7 +103,7 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
 _LOOKED_AT = 64
 
 
-class _Run:
+class _Rescoring:
     """One request, with what is known of it so far."""
 
     def __init__(

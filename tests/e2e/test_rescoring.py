@@ -250,7 +250,7 @@ def test_text_of_which_a_part_was_read_for_the_labels_is_told(place: Path, tmp_p
         (["--corpus", "no_such"], "no_such"),
         (["--tokens", "100000000"], "asked for 100000000 tokens"),
         (["--tokens", "0"], "n_tokens"),
-        (["--limit", "0"], "0"),
+        (["--limit", "0"], "greater than or equal to 1"),
     ],
 )
 def test_what_cannot_be_done_is_told_in_a_sentence(
