@@ -96,14 +96,15 @@ def load_summary(path: Path, *, units: Mapping[str, Sequence[int]] | None = None
         _check_bins(file)
         identity, tables = _identity_of(file.identity, units), {}
         named: Mapping[str, Rows] = dict.fromkeys(file.hooks) if rows is None else rows
-        hooks = {
-            (hook, split): _hook(file, hook, split, identity.config, own)
-            for hook, own in named.items()
-            for split in Split
-        }
+        hooks: dict[tuple[str, Split], HookSummary] = {}
+        for hook, own in named.items():
+            for split in Split:
+                hooks[hook, split] = _hook(file, hook, split, identity.config, own)
+            file.release()
         if identity.token_means:
             for hook, own in named.items():
                 tables[hook] = _table(file, hook, own)
+                file.release()
         message = file.manifest
         return Summary(
             identity, hooks, tables, file.batches, message.n_batches, frozenset(message.shards)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import numpy as np
 import pytest
 from noted_progress import NotedProgress
 
-from autointerp.activations import record_windows, save_summary, summary_by_hook
+from autointerp.activations import Summary, record_windows, save_summary, summary_by_hook
+from autointerp.activations.summary_storage import load_summary
 from autointerp.activations.tensor_file import TensorFile, write_tensors
 from autointerp.core.text import Split
 
@@ -42,15 +44,16 @@ def test_a_released_file_takes_no_memory_and_is_read_again(tmp_path: Path) -> No
     assert view[-1] == (1 << 20) - 1
 
 
-def test_of_a_summary_that_is_read_a_hook_point_at_a_time_nothing_stays(
-    collected: Any, tmp_path: Path
+@pytest.mark.parametrize("read", [load_summary, summary_by_hook])
+def test_of_a_summary_that_was_read_no_page_stays(
+    collected: Any, tmp_path: Path, read: Callable[[Path], Summary]
 ) -> None:
     path = tmp_path / "whole.safetensors"
     save_summary(collected.summary, path)
-    summary = summary_by_hook(path)
-    read = {hook: summary.hooks[hook, Split.EXPLAIN].state.total.clone() for hook in summary}
+    summary = read(path)
+    first = {hook: summary.hooks[hook, Split.EXPLAIN].state.total.clone() for hook in summary}
     assert resident_kb(path) == 0
-    for hook, total in read.items():
+    for hook, total in first.items():
         assert total.equal(collected.summary.hooks[hook, Split.EXPLAIN].state.total)
 
 
