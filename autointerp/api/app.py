@@ -19,6 +19,7 @@ from autointerp.api.middleware.request_log import RequestLogMiddleware
 from autointerp.api.middleware.security import AuthMiddleware, SecurityHeadersMiddleware
 from autointerp.api.problems import add_handlers
 from autointerp.api.routes import ROUTERS
+from autointerp.api.routes.html_pages import problem_answer
 from autointerp.api.schemas import ProblemOut
 from autointerp.core import VERSION
 
@@ -59,7 +60,7 @@ def create_app(services: Services, *, settled: Callable[[], object] = bool) -> F
     metrics.registry.register(ServiceCollector(services.backend))
     app.state.app_state = state
     app.state.metrics = metrics
-    add_handlers(app)
+    add_handlers(app, problem_answer)
     for router in ROUTERS:
         app.include_router(router)
     add_docs(app)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -33,6 +33,8 @@ _DETAILS = {
     404: "there is nothing at this path; /docs lists what there is",
     405: "this path does not take this method; the Allow header names those that it takes",
 }
+OURS = (InputError, UpstreamError, StorageError)
+"""Errors of ours that mean something to a caller."""
 _METHODS = ("DELETE", "GET", "PATCH", "POST", "PUT")
 _RETRY_S = 2
 _MOST_ERRORS = 20
@@ -83,22 +85,27 @@ def problem_response(problem: Problem) -> Response:
     )
 
 
-def add_handlers(app: FastAPI) -> None:
+def add_handlers(app: FastAPI, answer: Callable[[Request, Problem], Response]) -> None:
     """Turns every error that has a meaning into its problem; the rest is left to the outermost."""
-    app.add_exception_handler(Problem, _of_problem)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_http)
-    for error in (InputError, UpstreamError, StorageError):
-        app.add_exception_handler(error, _of_ours)
+
+    async def handle(request: Request, error: Exception) -> Response:
+        return answer(request, _problem(request, error))
+
+    for error in (Problem, RequestValidationError, HTTPException, *OURS):
+        app.add_exception_handler(error, handle)
 
 
-async def _of_problem(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return problem_response(error)
+def _problem(request: Request, error: Exception) -> Problem:
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, RequestValidationError):
+        return _of_validation(error)
+    if isinstance(error, HTTPException):
+        return _of_http(request, error)
+    return problem_of(error)
 
 
-async def _of_validation(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)
+def _of_validation(error: RequestValidationError) -> Problem:
     errors = [
         {
             "where": field_name(result["loc"]),
@@ -108,16 +115,15 @@ async def _of_validation(_request: Request, error: Exception) -> Response:
     ]
     first = errors[0] if errors else {"where": "request", "message": "it cannot be read"}
     detail = f"{first['where']}: {first['message']}"
-    return problem_response(Problem(422, "invalid_request", detail, errors=errors))
+    return Problem(422, "invalid_request", detail, errors=errors)
 
 
-async def _of_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
+def _of_http(request: Request, error: HTTPException) -> Problem:
     status = error.status_code
     code = _CODES.get(status, f"http_{status}")
     detail = _DETAILS.get(status, str(error.detail))
     headers = {"Allow": _methods(request)} if status == 405 else error.headers
-    return problem_response(Problem(status, code, detail, headers=headers))
+    return Problem(status, code, detail, headers=headers)
 
 
 def _methods(request: Request) -> str:
@@ -132,10 +138,6 @@ def _methods(request: Request) -> str:
     )
     # Whatever takes GET takes HEAD: a middleware sees to it.
     return ", ".join(taken).replace("GET", "GET, HEAD")
-
-
-async def _of_ours(_request: Request, error: Exception) -> Response:
-    return problem_response(problem_of(error))
 
 
 def problem_of(error: Exception) -> Problem:

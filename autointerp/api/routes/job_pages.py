@@ -13,10 +13,11 @@ from autointerp.api.api_config import Caller, Scope
 from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.browser_sessions import has_cookie
 from autointerp.api.routes.example_pages import EXAMPLE
-from autointerp.api.routes.html_pages import html_page
+from autointerp.api.routes.html_pages import html_page, sentence
 from autointerp.api.routes.jobs import job_of
 from autointerp.api.store_reads import in_thread
 from autointerp.core.config import EMBEDDED, NO_LLM, CorpusConfig
+from autointerp.core.errors import UpstreamError
 from autointerp.core.job_state import Job, JobEvent
 from autointerp.explainers import EXPLAINERS
 from autointerp.orchestration.schedule import LLM_AWAITED
@@ -60,8 +61,14 @@ def _home(state: AppState, caller: Caller, *, has_session: bool) -> str:
         is_ready = state.indexes.ready(name) is not None
         n, problem = state.indexes.count(name) if is_ready else (None, None)
         models.append({"name": name, "n_labels": n, "problem": problem})
-    jobs = [JobLine.of(job) for job in state.backend.jobs.find(limit=_N_JOBS)]
-    workers = _workers(state)
+    jobs: list[JobLine] = []
+    workers: Mapping[str, int] = {}
+    problem = None
+    try:
+        jobs = [JobLine.of(job) for job in state.backend.jobs.find(limit=_N_JOBS)]
+        workers = _workers(state)
+    except UpstreamError as error:
+        problem = sentence(str(error))
     values = {
         "links": _LINKS,
         "models": models,
@@ -70,6 +77,7 @@ def _home(state: AppState, caller: Caller, *, has_session: bool) -> str:
         "account": caller.name if has_session else None,
         "can_submit": Scope.SUBMIT in caller.scopes,
         "workers": workers,
+        "jobs_problem": problem,
         "missing": [command for queue, command in WORKERS.items() if not workers.get(queue)],
         "form": _form(state),
         "example": EXAMPLE,

@@ -5,18 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from api_service import HEADERS, JOB, READ, Service, make_service, say_alive
 from factories import make_unit
+from memory_jobs import MemoryJobs
 from starlette.testclient import TestClient
+from typing_extensions import override
 
 from autointerp.api import KeyRing
+from autointerp.api.routes.html_pages import HTML
 from autointerp.core.config import Budget, JobSpec
+from autointerp.core.errors import UpstreamError
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
-from autointerp.core.job_state import JobState
+from autointerp.core.job_state import Job, JobState
 from autointerp.core.llm_providers import Provider
 from autointerp.orchestration.schedule import LLM_AWAITED
 
@@ -152,3 +157,62 @@ def test_who_may_only_read_sees_jobs_and_no_buttons(tmp_path: Path) -> None:
     assert 'id="job-form"' not in start
     assert "data-post" not in page
     assert "sign out" not in start
+
+
+class AwayJobs(MemoryJobs):
+    """Jobs in a Redis that does not answer."""
+
+    @override
+    def find(self, **_asked: object) -> list[Job]:
+        raise UpstreamError("Redis at redis:6379 cannot be reached", retryable=True)
+
+    @override
+    def get(self, job_id: str) -> Job:
+        raise UpstreamError("Redis at redis:6379 cannot be reached", retryable=True)
+
+
+@pytest.fixture
+def away(tmp_path: Path) -> Iterator[TestClient]:
+    """A client of a server whose labels can be read and whose jobs cannot."""
+    backend = replace(MemoryJobs().backend, jobs=AwayJobs())
+    app = make_service(tmp_path, backend=backend).app
+    with TestClient(app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        yield client
+
+
+def test_the_start_shows_models_though_jobs_cannot_be_read(away: TestClient) -> None:
+    page = away.get("/")
+    assert page.status_code == 200
+    assert 'href="/models/tiny"' in page.text
+    assert "The jobs cannot be read: Redis at redis:6379 cannot be reached." in page.text
+    assert "No job was submitted yet" not in page.text
+
+
+def test_a_page_that_needs_what_is_away_is_a_page_with_the_sentence(away: TestClient) -> None:
+    answer = away.get("/jobs/job_01")
+    assert (answer.status_code, answer.headers["content-type"]) == (503, HTML)
+    assert "<p>Redis at redis:6379 cannot be reached.</p>" in answer.text
+    assert int(answer.headers["retry-after"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/nothing", 404, "There is nothing"),
+        (
+            "/models/tiny/units/blocks.5.mlp.hook_post/x",
+            422,
+            "index: Input should be a valid integer",
+        ),
+        ("/compare?index=x", 422, "index: Input should be a valid integer"),
+    ],
+)
+def test_a_browser_is_told_what_is_wrong_with_an_address_on_a_page(
+    client: TestClient, path: str, status: int, words: str
+) -> None:
+    browser = client.get(path, headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert (browser.status_code, browser.headers["content-type"]) == (status, HTML)
+    assert words in browser.text
+    assert client.get(path).json()["status"] == status
+    rest = client.get("/v1/nothing", headers={"Accept": "text/html"})
+    assert rest.json()["status"] == 404
