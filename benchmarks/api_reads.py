@@ -110,8 +110,13 @@ def put_records(store: LabelStore) -> None:
 
 
 @contextmanager
-def serving(folder: Path, redis: str, store: str, *, anew: bool = True) -> Iterator[Server]:
-    """The API in a process of its own, which has made no dictionary yet; anew it has no index."""
+def serving(
+    folder: Path, redis: str, store: str, *, anew: bool = True, priority: int = 0
+) -> Iterator[Server]:
+    """The API in a process of its own, which has made no dictionary yet; anew it has no index.
+
+    Its session has a priority where Linux shares cores by session: below 0 it comes first, as root.
+    """
     shutil.rmtree(folder / "cache" / ("" if anew else "downloads"), ignore_errors=True)
     port = free_port()
     keys = tuple(secrets.token_hex(16) for _ in range(N_KEYS))
@@ -125,6 +130,8 @@ def serving(folder: Path, redis: str, store: str, *, anew: bool = True) -> Itera
     )
     program = api_program(host="127.0.0.1", port=port)
     process = start(program, environment=environment, logs=folder / "logs")
+    if priority:
+        Path(f"/proc/{process.pid}/autogroup").write_text(str(priority))
     try:
         yield _ready(Server(process.pid, port, keys), process)
     finally:

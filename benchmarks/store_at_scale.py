@@ -64,7 +64,10 @@ def main() -> None:
     parser.add_argument("--only", choices=("json", "redis"))
     parser.add_argument("--formats", nargs="*", default=("parquet",))
     parser.add_argument("--keep", type=Path, help="Folder with the labels, filled where it is not.")
+    parser.add_argument("--priority", type=int, default=0, help="Of server and readers (root).")
     options = parser.parse_args()
+    if options.priority:
+        Path("/proc/self/autogroup").write_text(str(options.priority))
     with tempfile.TemporaryDirectory() as place:
         folder = options.keep or Path(place)
         if not (folder / "labels").exists():
@@ -75,10 +78,16 @@ def main() -> None:
                 filled_redis(folder, valkey, options.labels)
             for name in (options.only,) if options.only else stores:
                 print(name)
-                with serving(folder / name, valkey.url, stores[name]):
+                with serving(folder / name, valkey.url, stores[name], priority=options.priority):
                     wait_for_index(folder / name)
                 print("  started again:")
-                with serving(folder / name, valkey.url, stores[name], anew=False) as server:
+                with serving(
+                    folder / name,
+                    valkey.url,
+                    stores[name],
+                    anew=False,
+                    priority=options.priority,
+                ) as server:
                     asked = Asked(
                         port=server.port,
                         keys=server.keys,
