@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from dataclasses import MISSING, fields, is_dataclass
 from enum import Enum
 from functools import cache
@@ -248,17 +248,28 @@ def _dataclass(kind: Any) -> _PlainForm:
                 raise PlainValueError("Field required", name)
         return kind(**given)
 
+    return _PlainForm(read, _writer(kind, forms, later))
+
+
+def _writer(
+    kind: Any, forms: Mapping[str, _PlainForm], later: Set[str]
+) -> Callable[[Any], dict[str, Any]]:
+    parts = [(name, form.write, name in later) for name, form in forms.items()]
+
     def write(value: Any) -> dict[str, Any]:
         if not isinstance(value, kind):
             raise _refused(f"a {kind.__name__}")
-        parts = {name: getattr(value, name) for name in forms}
-        return {
-            name: _within(name, forms[name].write, part)
-            for name, part in parts.items()
-            if part or name not in later
-        }
+        written = {}
+        for name, write_part, is_later in parts:
+            part = getattr(value, name)
+            if part or not is_later:
+                try:
+                    written[name] = write_part(part)
+                except PlainValueError as error:
+                    raise error.within(name) from None
+        return written
 
-    return _PlainForm(read, write)
+    return write
 
 
 _OF_ORIGINS: dict[Any, Callable[..., _PlainForm]] = {

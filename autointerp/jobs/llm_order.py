@@ -11,16 +11,17 @@ from autointerp.core.records import TokenMeans, UnitSets
 from autointerp.core.seeds import derive_seed
 from autointerp.jobs.unit_inputs import Target
 from autointerp.scorers import Lookup, ScoringSet
-from autointerp.scorers.two_sided_score import BOTH_SIDES
+from autointerp.store.label_outlines import LabelOutline
 from autointerp.store.labels import LabelStore
 
 _LAST = -2.0  # Below every correlation.
 
 
-def is_by_rules_alone(label: Label) -> bool:
+def is_by_rules_alone(label: Label | LabelOutline) -> bool:
     """Whether a label says something, or tried to, and no LLM was there to be asked."""
     said = label.status in {LabelStatus.OK, LabelStatus.NO_SIGNAL}
-    return said and label.provenance.explainer_model is None
+    llm = label.provenance.explainer_model if isinstance(label, Label) else label.explainer_model
+    return said and llm is None
 
 
 def has_failed(label: Label) -> bool:
@@ -28,15 +29,10 @@ def has_failed(label: Label) -> bool:
     return label.status is LabelStatus.FAILED or (is_by_rules_alone(label) and bool(label.failures))
 
 
-def is_scored(label: Label) -> bool:
+def is_scored(label: Label | LabelOutline) -> bool:
     """Whether it says something that was scored."""
-    return label.status is LabelStatus.OK and label.explanation is not None
-
-
-def has_common_score(label: Label) -> bool:
-    """Whether a unit's two sides were scored as one."""
-    main = label.result(label.preferred or "")
-    return main is not None and any(score.name == BOTH_SIDES for score in main.scores)
+    explained = label.explanation is not None if isinstance(label, Label) else label.is_explained
+    return label.status is LabelStatus.OK and explained
 
 
 def n_finished_with_llm(store: LabelStore) -> int:

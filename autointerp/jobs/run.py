@@ -5,6 +5,7 @@ What is finished is in the store and never done twice, so an interrupted job goe
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -104,8 +105,7 @@ class _Run:
         summary = self._collected(plan)
         reader = unit_reader(summary, job.spec, job.corpus)
         targets = self._targets(reader)
-        finished = {target for target in targets if self._store.is_finished(target)}
-        self._report.n_reused = len(finished)
+        finished = self._finished(targets)
         if len(finished) < len(targets):
             parts = RunParts(
                 job,
@@ -118,6 +118,17 @@ class _Run:
             )
             run_coroutine(self._label_all(parts, targets, finished))
         return targets
+
+    def _finished(self, targets: Sequence[Target]) -> set[Target]:
+        """Those that have a finished label, of which is told."""
+        finished = {target for target in targets if self._store.is_finished(target)}
+        self._report.n_reused = len(finished)
+        if finished:
+            what = "sides" if self._job.spec.sides == "both" else "units"
+            self._progress.note(
+                f"{len(finished):,} of {len(targets):,} {what} are labelled already"
+            )
+        return finished
 
     def _collected(self, plan: CollectPlan) -> Summary:
         job = self._job

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -13,10 +14,13 @@ from typing_extensions import override
 
 from autointerp.core.explanations import Label, LabelStatus, Provenance
 from autointerp.core.ids import Side, UnitId
-from autointerp.jobs.llm_order import has_common_score, is_by_rules_alone, is_scored
+from autointerp.jobs.llm_order import is_by_rules_alone, is_scored
 from autointerp.jobs.unit_inputs import Target
 from autointerp.llm import Ledger, TotalUsage
+from autointerp.scorers.two_sided_score import BOTH_SIDES
+from autointerp.store.label_outlines import LabelOutline
 from autointerp.store.labels import UnitStore
+from autointerp.store.labels.layout import SideKey
 from autointerp.store.labels.mending_store import MendingStore
 
 
@@ -51,19 +55,15 @@ class LabelOutcome(NamedTuple):
     @classmethod
     def of(cls, label: Label) -> LabelOutcome:
         """What it came to."""
+        return cls.told_by(LabelOutline.of(label))
+
+    @classmethod
+    def told_by(cls, label: LabelOutline) -> LabelOutcome:
+        """What the label of the outline came to."""
         by_rules = is_by_rules_alone(label)
-        failure = label.failures[0] if by_rules and label.failures else None
-        score = label.headline.value
-        return cls(
-            label.unit,
-            label.side,
-            label.status,
-            score,
-            label.reason,
-            by_rules,
-            failure,
-            label.stats.density,
-        )
+        failure = label.failure if by_rules else None
+        status, score, reason = label.status, label.score, label.reason
+        return cls(label.unit, label.side, status, score, reason, by_rules, failure, label.density)
 
 
 class RunStore(MendingStore):
@@ -85,29 +85,62 @@ class RunStore(MendingStore):
         self._asks_llm, self._both_sides = asks_llm, both_sides
         self.outcomes: dict[Target, LabelOutcome] = {}
         """Of labels that were put, or asked for by `is_finished`."""
+        self._put: set[Target] = set()
 
     def is_finished(self, target: Target) -> bool:
         """Whether there is a label that did not fail, or that cannot be read here."""
-        label = self.get_without_trials(*target)
+        label = self._outline(target)
         if label is None:
             return target in self.newer
-        self.outcomes[target] = found = LabelOutcome.of(label)
+        self.outcomes[target] = found = LabelOutcome.told_by(label)
         if label.status is LabelStatus.FAILED or (self._asks_llm and found.by_rules):
             return False
         return not (self._both_sides and self._awaits_common_score(label))
 
-    def _awaits_common_score(self, label: Label) -> bool:
+    def _awaits_common_score(self, label: LabelOutline) -> bool:
         # A run that ended between two sides, or behind them, left the score out.
-        found = [self.get_without_trials(label.unit, side) for side in Side]
+        found = [self._outline(Target(label.unit, side)) for side in Side]
         sides = [one for one in found if one is not None and is_scored(one)]
-        return len(sides) == len(Side) and not all(map(has_common_score, sides))
+        return len(sides) == len(Side) and any(BOTH_SIDES not in one.score_names for one in sides)
+
+    @cached_property
+    def _stored(self) -> Mapping[SideKey, LabelOutline | None] | None:
+        """Those that were there when this was first asked for."""
+        return self.outlines()
+
+    def _outline(self, target: Target) -> LabelOutline | None:
+        known = None if self._stored is None else self._stored.get(_side_key(target))
+        if known is not None and known.unit == target.unit and target not in self._put:
+            return known
+        label = self.get_without_trials(*target)
+        return None if label is None else LabelOutline.of(label)
+
+    def _is_absent(self, target: Target) -> bool:
+        """Whether it is known that there is none, as nobody else writes to a run's store."""
+        if self._stored is None or target in self._put:
+            return False
+        return _side_key(target) not in self._stored
+
+    @override
+    def get_label(self, unit: UnitId, side: Side) -> Label | None:
+        return None if self._is_absent(Target(unit, side)) else super().get_label(unit, side)
+
+    @override
+    def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
+        is_absent = self._is_absent(Target(unit, side))
+        return None if is_absent else super().get_without_trials(unit, side)
 
     @override
     def put_label(self, label: Label) -> None:
         super().put_label(label)
         target = Target(label.unit, label.side)
+        self._put.add(target)
         if target not in self.newer:
             self.outcomes[target] = LabelOutcome.of(label)
+
+
+def _side_key(target: Target) -> SideKey:
+    return target.unit.hook, target.unit.index, target.side
 
 
 @dataclass(frozen=True, slots=True)

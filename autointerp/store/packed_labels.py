@@ -6,8 +6,11 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from itertools import chain
+from operator import attrgetter
+from typing import Annotated, Any, TypeVar
 
+from autointerp.core import later_fields
 from autointerp.core.errors import DamagedError
 from autointerp.core.explanations import (
     Explanation,
@@ -17,7 +20,7 @@ from autointerp.core.explanations import (
     TokenRule,
 )
 from autointerp.core.files import REMAKE
-from autointerp.core.plain_values import read_plain
+from autointerp.core.plain_values import read_plain, to_plain
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, plain_json, stored_json
@@ -38,6 +41,8 @@ _TABLE = "lookup"
 """The scorer whose trials follow from the token table and are not kept."""
 _OF_STATS = ("mean", "variance", "minimum", "maximum", "density", "window_density")
 _OF_TRIALS = ("verdict", "probability", "failure", "truth")
+_COLUMNS = attrgetter("window", "stratum", "weight", "predicted", "senses", *_OF_TRIALS)
+_N_COLUMNS = 5 + len(_OF_TRIALS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +52,14 @@ class _ResultWords:
     scorer: str
     explanation: str
     scores: tuple[str, ...]
-    reason: tuple[str | None, ...] | None = None
     notes: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     """Names of the strata, to which the trials refer."""
-    verdict: tuple[bool | None, ...] | None = None
-    probability: tuple[float | None, ...] | None = None
-    failure: tuple[str | None, ...] | None = None
-    truth: tuple[bool | None, ...] | None = None
+    reason: Annotated[tuple[str | None, ...] | None, later_fields.LATER] = None
+    verdict: Annotated[tuple[bool | None, ...] | None, later_fields.LATER] = None
+    probability: Annotated[tuple[float | None, ...] | None, later_fields.LATER] = None
+    failure: Annotated[tuple[str | None, ...] | None, later_fields.LATER] = None
+    truth: Annotated[tuple[bool | None, ...] | None, later_fields.LATER] = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +131,22 @@ def _packed(label: Label) -> bytes:
     # What is written as arrays is left out of the JSON.
     bare = _with_rules(replace(label, results=(), stats=_bare(label.stats)), lambda _: ())
     numbers, trials = Packer(by_place=True), Packer(by_place=True)
-    rules: list[list[str]] = []
-
-    def pack(explanation: Explanation) -> tuple[TokenRule, ...]:
-        rules.append([rule.text for rule in explanation.rules])
-        _pack_rules(explanation.rules, numbers)
-        return explanation.rules
-
-    _with_rules(label, pack)
+    rules, packed = list[tuple[str, ...]](), dict[int, Packer]()
+    for explanation in _explanations(label):
+        # One explanation may be the label's, a candidate and the best of the rules.
+        own = packed.get(id(explanation))
+        if own is None:
+            own = packed[id(explanation)] = Packer(by_place=True)
+            _pack_rules(explanation.rules, own)
+        numbers.add(own)
+        rules.append(tuple([rule.text for rule in explanation.rules]))
+    words = []
     for result in label.results:
         _pack_scores(result.scores, numbers)
-        _pack_trials(result.trials, trials)
+        words.append(_pack_trials(result, trials))
     _pack_stats(label.stats, numbers)
-    words = plain_json({"rules": rules, "results": list(map(_result_words, label.results))})
-    # What is stored can be read again.
-    read_plain(_LabelWords, stored_json(words))
-    parts = [LABELS.encode(bare), words, numbers.data, trials.data]
+    plain = to_plain(_LabelWords, _LabelWords(tuple(rules), tuple(words)))
+    parts = [LABELS.encode(bare), plain_json(plain), numbers.data, trials.data]
     return frame(parts, version=LABELS_VERSION)
 
 
@@ -185,6 +190,14 @@ def _stats(bare: NeuronStats, numbers: Unpacker) -> NeuronStats:
     )
 
 
+def _explanations(label: Label) -> Iterator[Explanation]:
+    """Each of its explanations, in the order of `_with_rules`."""
+    if label.explanation is not None:
+        yield label.explanation
+    yield from (candidate.explanation for candidate in label.candidates)
+    yield from (one.explanation for one in (label.llm, label.rules) if one is not None)
+
+
 def _with_rules(label: Label, rules_of: Callable[[Explanation], tuple[TokenRule, ...]]) -> Label:
     """The label with other rules in each of its explanations, which are taken in one order."""
 
@@ -216,25 +229,6 @@ def _rules(texts: Sequence[str], numbers: Unpacker) -> Iterator[TokenRule]:
     return (TokenRule(t or (), *others) for t, *others in zip(*columns, strict=True))
 
 
-def _result_words(result: ScorerResult) -> dict[str, object]:
-    columns: dict[str, list[object]] = {
-        "reason": [score.reason for score in result.scores],
-        **{name: [getattr(trial, name) for trial in result.trials] for name in _OF_TRIALS},
-    }
-    return {
-        "scorer": result.scorer,
-        "explanation": result.explanation,
-        "scores": [score.name for score in result.scores],
-        "notes": result.notes,
-        "strata": _strata(result.trials),
-        **{name: column for name, column in columns.items() if any(v is not None for v in column)},
-    }
-
-
-def _strata(trials: Sequence[Trial]) -> list[str]:
-    return list(dict.fromkeys(trial.stratum for trial in trials))
-
-
 def _pack_scores(scores: Sequence[Score], numbers: Packer) -> None:
     for name in ("value", "low", "high"):
         numbers.optional_floats([getattr(score, name) for score in scores])
@@ -248,16 +242,28 @@ def _scores(words: _ResultWords, numbers: Unpacker) -> Iterator[Score]:
     return (Score(*score) for score in zip(*columns, strict=True))
 
 
-def _pack_trials(trials: Sequence[Trial], numbers: Packer) -> None:
-    strata = {name: place for place, name in enumerate(_strata(trials))}
-    numbers.ints([t.window for t in trials])
-    numbers.ints([strata[t.stratum] for t in trials])
-    numbers.floats([t.weight for t in trials])
+def _pack_trials(result: ScorerResult, numbers: Packer) -> _ResultWords:
+    """What of the result is words; numbers of its trials are packed."""
+    columns = list(zip(*map(_COLUMNS, result.trials), strict=True)) or [()] * _N_COLUMNS
+    windows, names, weights, predicted, senses, *others = columns
+    strata = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    numbers.ints(windows)
+    numbers.ints(list(map(strata.__getitem__, names)))
+    numbers.floats(weights)
     # A trial of no tokens differs from one without predictions.
-    numbers.ints([-1 if t.predicted is None else len(t.predicted) for t in trials])
-    numbers.floats([value for t in trials for value in t.predicted or ()])
-    numbers.ints([-1 if t.senses is None else len(t.senses) for t in trials])
-    numbers.ints([sense for t in trials for sense in t.senses or ()])
+    numbers.ints([-1 if own is None else len(own) for own in predicted])
+    numbers.floats(list(chain.from_iterable(filter(None, predicted))))
+    numbers.ints([-1 if own is None else len(own) for own in senses])
+    numbers.ints(list(chain.from_iterable(filter(None, senses))))
+    reasons = tuple([score.reason for score in result.scores])
+    return _ResultWords(
+        result.scorer,
+        result.explanation,
+        tuple([score.name for score in result.scores]),
+        result.notes,
+        tuple(strata),
+        *(None if own.count(None) == len(own) else own for own in (reasons, *others)),
+    )
 
 
 def _trials(words: _ResultWords, numbers: Unpacker) -> Iterator[Trial]:

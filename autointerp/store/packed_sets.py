@@ -6,7 +6,7 @@ import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from typing import Annotated, NamedTuple
 
 from autointerp.core import later_fields
@@ -38,6 +38,10 @@ class StoredWindow(NamedTuple):
     token_ids: tuple[int, ...]
     tokens: tuple[str, ...]
     source: str = ""
+
+
+_Line = tuple[StoredWindow, tuple[float, ...]]
+"""A window and what the unit does there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +133,10 @@ def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
     parts += [contexts.records] if contexts else []
     parts += [sets.shown] if sets.shown else []
     names = [tuple(dict.fromkeys(record.stratum for record in part)) for part in parts]
-    of_parts = [list(map(_line, part)) for part in parts]
-    lines = dict.fromkeys(chain.from_iterable(of_parts))
-    places = {line: place for place, line in enumerate(lines)}
+    lines, places = _different_lines(parts)
     numbers = Packer()
-    for part, own, known in zip(parts, of_parts, names, strict=True):
-        numbers.ints([places[line] for line in own])
+    for part, own, known in zip(parts, places, names, strict=True):
+        numbers.ints(own)
         numbers.ints([known.index(record.stratum) for record in part])
         numbers.floats([record.weight for record in part])
         numbers.floats([record.influence for record in part])
@@ -207,21 +209,48 @@ def unpack_whole_sets(data: bytes, *, where: str, advice: str = REMAKE) -> UnitS
     return unpack_sets(there, rest, where=where, advice=advice)
 
 
-def _line(record: ActivationRecord) -> tuple[StoredWindow, tuple[float, ...]]:
+def _different_lines(parts: Sequence[Records]) -> tuple[list[_Line], list[list[int]]]:
+    """Each line of the records once, and which of them each record of each part has."""
+    lines: list[_Line] = []
+    of_window: dict[int, list[int]] = {}
+
+    def place(record: ActivationRecord) -> int:
+        line = _line(record)
+        # To hash a line takes longer than to compare the few of one window.
+        known = of_window.setdefault(record.window, [])
+        for there in known:
+            if lines[there] == line:
+                return there
+        known.append(len(lines))
+        lines.append(line)
+        return known[-1]
+
+    return lines, [list(map(place, part)) for part in parts]
+
+
+def _line(record: ActivationRecord) -> _Line:
     n_tokens, n_activations = len(record.token_ids), len(record.activations)
     if not n_tokens == len(record.tokens) == n_activations:
         raise AutointerpError(f"a record has {n_tokens} tokens and {n_activations} activations")
-    tokens = _clean(record.tokens)
-    document, source = map(without_surrogates, (record.document, record.source))
-    window = StoredWindow(record.window, document, record.offset, record.token_ids, tokens, source)
+    text = record.token_ids, record.tokens
+    window = _window(record.window, record.document, record.offset, *text, record.source)
     return window, record.activations
 
 
 # Units of a chunk share the text of their windows.
 @cached_by_identity(1024)
-def _clean(tokens: tuple[str, ...]) -> tuple[str, ...]:
+def _window(  # noqa: PLR0913, PLR0917 - the fields of a window
+    number: int,
+    document: str,
+    offset: int,
+    token_ids: tuple[int, ...],
+    tokens: tuple[str, ...],
+    source: str,
+) -> StoredWindow:
     text = "".join(tokens)
-    return tokens if text == without_surrogates(text) else tuple(map(without_surrogates, tokens))
+    clean = tokens if text == without_surrogates(text) else tuple(map(without_surrogates, tokens))
+    document, source = map(without_surrogates, (document, source))
+    return StoredWindow(number, document, offset, token_ids, clean, source)
 
 
 def _activations(windows: Sequence[StoredWindow], numbers: Unpacker) -> Iterator[tuple[float, ...]]:

@@ -13,6 +13,7 @@ import zlib
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 
 from autointerp.core.errors import AutointerpError, DamagedError, newer_version
 from autointerp.core.files import MOST_BYTES, REMAKE, too_large
@@ -125,7 +126,9 @@ class Packer:
 
     def ints(self, values: Sequence[int]) -> None:
         """Whole numbers, in as few bytes each as the largest needs."""
-        low, high = min(values, default=0), max(values, default=0)
+        self._ints(values, min(values, default=0), max(values, default=0))
+
+    def _ints(self, values: Sequence[int], low: int, high: int) -> None:
         fitting = (c for c, (least, most) in _LIMITS.items() if least <= low and high <= most)
         code = next(fitting, None)
         if code is None:
@@ -134,19 +137,24 @@ class Packer:
 
     def floats(self, values: Sequence[float]) -> None:
         """Numbers: where few differ, each different one once, and which of them each is."""
-        places = {value: place for place, value in enumerate(dict.fromkeys(values))}
+        places = dict(zip(dict.fromkeys(values), count(), strict=False))
         if not all(map(math.isfinite, places)):
             raise ValueError("a number that is to be stored is not finite")
         if 2 * len(places) > len(values):
             self._put(array(_WIDEST, values))
         else:
-            self.ints([places[value] for value in values])
+            of_values = list(map(places.__getitem__, values))
+            self._ints(of_values, 0, max(0, len(places) - 1))
             self._put(array(_WIDEST, places))
 
     def optional_floats(self, values: Sequence[float | None]) -> None:
         """Numbers, some of which there may not be."""
         self.ints([value is None for value in values])
         self.floats([value for value in values if value is not None])
+
+    def add(self, other: Packer) -> None:
+        """What another packed."""
+        self._parts += other._parts
 
     def raw(self, data: bytes) -> None:
         """Bytes as they are."""
@@ -189,6 +197,34 @@ class Unpacker:
     def raw(self) -> bytes:
         """Bytes."""
         return bytes(self._take(("B",)))
+
+    def skip_ints(self, n: int) -> None:
+        """Leaves out so many arrays of whole numbers."""
+        for _ in range(n):
+            self._skip()
+
+    def skip_floats(self, n: int) -> None:
+        """Leaves out so many arrays of numbers."""
+        for _ in range(n):
+            if self._skip() != _WIDEST:
+                self._skip()
+
+    def skip_optional_floats(self, n: int) -> None:
+        """Leaves out so many of those some of which there may not be."""
+        for _ in range(n):
+            self.skip_ints(1)
+            self.skip_floats(1)
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether all was read."""
+        return self._place == len(self._data)
+
+    def _skip(self) -> str:
+        code, n = struct.unpack_from("<cI", self._data, self._place)
+        kind = code.decode("latin-1")
+        self._place += struct.calcsize("<cI") + n * array(kind).itemsize
+        return str(kind)
 
     def _take(self, codes: Sequence[str]) -> array:  # type: ignore[type-arg]
         code, n = struct.unpack_from("<cI", self._data, self._place)

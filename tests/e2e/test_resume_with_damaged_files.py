@@ -35,6 +35,7 @@ def test_a_damaged_row_is_made_anew_and_others_stay(
     ended = labelling(arguments)
     assert ended.code == 0, ended.err
     assert f"{damaged.name} in {damaged.path} is damaged" in ended.err
+    assert f"{len(labels) - 1} of {len(labels)} units are labelled already" in ended.err
     assert {row: row.content for row in before} == before
     assert FolderLabelStore(folder).count() == len(labels)
 

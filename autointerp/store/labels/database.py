@@ -34,8 +34,9 @@ class Connection(sqlite3.Connection):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        self.refs: dict[tuple[object, ...], tuple[int, int]] = {}
-        """Where rows are by what they hold, as far as that was asked in its transaction."""
+        self.refs: dict[int, tuple[object, tuple[int, int]]] = {}
+        """By the id of an object, which is kept: where its row is, as far as that was asked in its
+        transaction."""
         self.is_marked = False
         """Whether its transaction has a mark, see `label_database`."""
 

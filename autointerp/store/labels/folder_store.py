@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Callable, Hashable, Iterator, Set
+from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import partial
 from itertools import groupby
@@ -18,6 +18,7 @@ from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
+from autointerp.store.label_outlines import LabelOutline
 from autointerp.store.labels import kept_tables, label_database, record_tables
 from autointerp.store.labels.database import Connection, Database, is_settled
 from autointerp.store.labels.label_database import Change, Key, LabelDatabase, key_of
@@ -150,6 +151,11 @@ class FolderLabelStore(LabelStore):
     @override
     def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
         return self._of(unit, side, unpack_without_trials)
+
+    @override
+    def outlines(self) -> Mapping[SideKey, LabelOutline | None] | None:
+        labels = self._labels()
+        return None if isinstance(labels, OldFolder) else labels.outlines()
 
     @override
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:

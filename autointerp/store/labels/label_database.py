@@ -9,8 +9,9 @@ from autointerp.core.errors import DamagedError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.files import replacing
 from autointerp.core.ids import Side, UnitId
+from autointerp.store.label_outlines import LabelOutline, packed_outline
 from autointerp.store.labels.database import Connection, Database, has_table, is_settled
-from autointerp.store.labels.layout import reading_order
+from autointerp.store.labels.layout import SideKey, reading_order
 from autointerp.store.packed_labels import unpack_label
 
 Key = tuple[int, str, int, int]
@@ -19,6 +20,8 @@ Key = tuple[int, str, int, int]
 _PAGE, _LARGE_PAGE = 1024, 65536
 """Bytes of a page: large where so many labels are written once that hardly any room is left."""
 _MANY = 1000
+_AT_ONCE = 2000
+"""Labels that are read in one go."""
 _TABLES = f"""
 PRAGMA page_size = {_PAGE};
 CREATE TABLE labels (change INTEGER PRIMARY KEY, layer INTEGER NOT NULL, hook TEXT NOT NULL,
@@ -68,6 +71,20 @@ class LabelDatabase:
     def all_keys(self) -> list[Key]:
         """The keys of all labels, in reading order."""
         return self._all(f"SELECT {_KEY} FROM labels ORDER BY {_KEY}")
+
+    def outlines(self) -> dict[SideKey, LabelOutline | None]:
+        """What each label came to, as `packed_outline` tells it; some thousands in memory."""
+        found: dict[SideKey, LabelOutline | None] = {}
+        query = (
+            "SELECT change, hook, unit, side, label FROM labels WHERE change > ? "
+            "ORDER BY change LIMIT ?"
+        )
+        last = -1
+        while rows := self._all(query, last, _AT_ONCE):
+            last = rows[-1][0]
+            for _, hook, index, side, data in rows:
+                found[hook, index, tuple(Side)[side]] = packed_outline(data)
+        return found
 
     def hooks(self, layer: int | None) -> list[str]:
         """The hook points of a layer, or of all, that have a label."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence, Set
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -12,6 +12,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
+from autointerp.store.label_outlines import LabelOutline
 from autointerp.store.labels.layout import SideKey
 from autointerp.store.packed_labels import as_stored
 
@@ -47,6 +48,13 @@ class UnitStore(Protocol):
     def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
         """The label, which may lack its trials where none failed; that takes less time."""
         return self.get_label(unit, side)
+
+    def outlines(self) -> Mapping[SideKey, LabelOutline | None] | None:
+        """What every label that is there came to; None of one that has to be decoded for that.
+
+        None in place of all where that would take as long as decoding them.
+        """
+        return None
 
     def put_sets(self, sets: UnitSets, origin: LabelOrigin | None = None) -> None:
         """Stores the records of a side's three sets.

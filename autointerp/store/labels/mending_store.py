@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from typing_extensions import override
@@ -11,7 +11,9 @@ from autointerp.core.errors import DamagedError, InputError, StorageError
 from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import UnitSets
+from autointerp.store.label_outlines import LabelOutline
 from autointerp.store.labels.label_store import UnitStore
+from autointerp.store.labels.layout import SideKey
 
 
 class MendingStore(UnitStore):
@@ -45,6 +47,10 @@ class MendingStore(UnitStore):
     @override
     def get_without_trials(self, unit: UnitId, side: Side) -> Label | None:
         return self._read(self._store.get_without_trials, unit, side)
+
+    @override
+    def outlines(self) -> Mapping[SideKey, LabelOutline | None] | None:
+        return self._store.outlines()
 
     def _read(
         self, get: Callable[[UnitId, Side], Label | None], unit: UnitId, side: Side
