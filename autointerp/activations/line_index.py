@@ -42,19 +42,31 @@ class LineIndex:
         return len(self.windows)
 
     def place(self, index: int, window: int) -> int:
-        """Number of a unit's line for a window.
+        """Number of a unit's line for a window, as `places` finds it."""
+        return int(self.places(index, [window])[0])
+
+    def places(self, index: int, windows: Sequence[int]) -> NDArray[np.int64]:
+        """Numbers of a unit's lines for windows.
 
         Raises:
-            KeyError: it was not asked for.
+            KeyError: one was not asked for.
         """
-        unit = int(np.searchsorted(self.units, index))
-        if unit == len(self.units) or self.units[unit] != index:
-            raise KeyError((index, window))
+        unit = self.unit(index)
+        if unit is None:
+            raise KeyError(index)
         first, last = int(self.starts[unit]), int(self.starts[unit + 1])
-        place = first + int(np.searchsorted(self.windows[first:last], window))
-        if place == last or self.windows[place] != window:
-            raise KeyError((index, window))
-        return place
+        asked, known = np.asarray(windows, dtype=np.int32), self.windows[first:last]
+        found = np.searchsorted(known, asked)
+        there = found < len(known)
+        there[there] = known[found[there]] == asked[there]
+        if not there.all():
+            raise KeyError((index, int(asked[~there][0])))
+        return np.asarray(first + found)
+
+    def unit(self, index: int) -> int | None:
+        """Place of a unit index among all; None where it is not there."""
+        place = int(np.searchsorted(self.units, index))
+        return place if place < len(self.units) and self.units[place] == index else None
 
     def windows_of(self, index: int) -> NDArray[np.int32]:
         """The windows of a unit that is among them, ascending."""
@@ -129,14 +141,13 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
         if self._latest is not None and hook != self._latest:
             release_lines(self._packed[self._latest])
         self._latest = hook
-        places = [self._lines[hook].place(index, window) for window in windows]
-        return _unpacked(self._packed[hook][places])
+        return _unpacked(self._packed[hook][self._lines[hook].places(index, windows)])
 
     def has(self, unit: UnitKey, windows: Sequence[int] = ()) -> bool:
         """Whether the unit was recorded, on all of these windows."""
         hook, index = unit
         lines = self._lines.get(hook)
-        if lines is None or not np.isin(index, lines.units):
+        if lines is None or lines.unit(index) is None:
             return False
         return bool(np.isin(windows, lines.windows_of(index)).all())
 

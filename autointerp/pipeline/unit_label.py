@@ -46,10 +46,11 @@ async def label_unit(
     if not scoreable:
         return _without_explanation(inputs, selection, provenance)
     windows = inputs.scoring_set(held_out=True, others=others)
-    asked = windows.first(inputs.config.n_heldout)
     n_null = inputs.config.n_null
     # What is compared is scored on the same windows; alone, what costs nothing takes them all.
-    same = windows if _asks_nobody(scoreable, others, tools, n_null=n_null) else asked
+    is_free = _asks_nobody(scoreable, others, tools, n_null=n_null)
+    asked = windows if is_free and not tools.further else windows.first(inputs.config.n_heldout)
+    same = windows if is_free else asked
     table = Lookup(inputs.token_means)
     further, scored = await asyncio.gather(
         _further(inputs, tools, scoreable[0], asked),

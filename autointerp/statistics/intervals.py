@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -57,6 +57,8 @@ class Unseen:
     """What a token of each kind that brings the statistic down would add to the sums."""
     in_favour: Floats
     """The same of each kind that raises it."""
+    statistic_of: Callable[[Floats, Floats, Floats], Floats] | None = None
+    """The statistic of sums, a column a row, with so many of some kinds added, in one pass."""
 
 
 def t_interval(
@@ -134,17 +136,24 @@ def unseen_intervals(
     ends = [layout.without_width(value) for value, _, _ in asked]
     if not asked or ends[0] is not None:
         return [one or (None, None) for one in ends]
-    rng = np.random.default_rng([resampling.seed, 1])
     step = max(16, _BLOCK // rows.shape[1])
     _, _, first = asked[0]
     n_kinds = [len(kinds) for kinds in (first.against, first.in_favour)]
+    gammas = _gammas(resampling.seed, resampling.n_bootstrap * sum(n_kinds))
+    n_taken = 0
 
     def with_unseen(counts: Floats) -> Floats:
-        sums = _weighted(rows, counts)
-        added = [rng.gamma(0.5, size=(len(counts), n)) for n in n_kinds]
+        nonlocal n_taken
+        sums, added = _weighted(rows, counts), []
+        for n in n_kinds:
+            n_taken += len(counts) * n
+            added.append(gammas[n_taken - len(counts) * n : n_taken].reshape(len(counts), n))
         values, moved = [], dict[tuple[int, int], Floats]()
         for _, statistic, unseen in asked:
             for side, kinds in enumerate((unseen.against, unseen.in_favour)):
+                if unseen.statistic_of is not None:
+                    values.append(unseen.statistic_of(sums.T, kinds, added[side]))
+                    continue
                 key = id(unseen), side
                 if key not in moved:
                     moved[key] = sums + _weighted(kinds, added[side])
@@ -163,6 +172,21 @@ def unseen_intervals(
         (min(low, value), max(high, value)) if max(low, high) < math.inf else (None, None)
         for (value, _, _), low, high in zip(asked, lows, highs, strict=True)
     ]
+
+
+_GAMMAS = KeptResults[int, Floats](1)
+
+
+def _gammas(seed: int, n: int) -> Floats:
+    """The first n numbers of the seed from Gamma(1/2); those that were drawn last are kept.
+
+    Both kinds of metrics of one set of windows add them.
+    """
+    known = _GAMMAS.known(seed)
+    if known is None or len(known) < n:
+        known = np.random.default_rng([seed, 1]).gamma(0.5, size=n)
+        _GAMMAS.keep(known, seed)
+    return known[:n]
 
 
 def _quantiles(rows: Floats, q: float) -> list[float]:

@@ -7,7 +7,7 @@ statistic over windows within strata, so it estimates what it would be over the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,15 +136,17 @@ def _of_ranks(
     names: Sequence[str], tokens: _Tokens, active: NDArray[np.bool_], resampling: Resampling
 ) -> dict[str, Score]:
     """The metrics of a curve, with the intervals of resamples with unseen tokens."""
-    rows = tokens.ranking(active)
-    asked = [
-        (
-            _value(_CURVES[name], rows),
-            _CURVES[name],
-            tokens.unseen_ranks(active, by_window=name == "auroc"),
-        )
-        for name in names
-    ]
+    from autointerp.statistics.compiled.curve_areas import (  # noqa: PLC0415
+        precision_areas,
+        roc_areas,
+    )
+
+    rows, asked = tokens.ranking(active), []
+    for name in names:
+        unseen = tokens.unseen_ranks(active, by_window=name == "auroc")
+        areas = roc_areas if name == "auroc" else precision_areas
+        unseen = replace(unseen, statistic_of=areas)
+        asked.append((_value(_CURVES[name], rows), _CURVES[name], unseen))
     ends = unseen_intervals(asked, rows, tokens.groups, resampling)
     return {
         name: _score(name, value, [own], len(rows))

@@ -44,7 +44,7 @@ class LabelOutline(NamedTuple):
     @classmethod
     def of(cls, label: Label) -> LabelOutline:
         """That of a label."""
-        main = label.result(label.preferred or "")
+        main = None if label.preferred is None else label.result(label.preferred)
         return cls(
             label.unit,
             label.side,

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from autointerp.activations.kernels.encoding import signed_edges
 from autointerp.activations.sampling.strata import CandidateStratum
 from autointerp.activations.summary import HookSummary
+from autointerp.core.identity_cache import cached_by_identity
 from autointerp.core.records import TokenMeans
 from autointerp.corpora import TokenCorpus
 
@@ -46,11 +47,7 @@ class LookupInfluence:
         """
         self._corpus, self._means = corpus, means
         self._spread = _side_spread(summary, side, column) or 1.0
-        self._ids, values, counts = (np.asarray(column) for column in means.columns())
-        self._squares = values * values
-        total = float(counts.sum()) or 1.0
-        variance = float((counts * (values - means.overall) ** 2).sum()) / total
-        self._predicted_spread = math.sqrt(variance) or 1.0
+        self._ids, self._squares, self._predicted_spread = _predictions(means)
 
     def of(self, strata: Sequence[CandidateStratum]) -> list[NDArray[np.floating]]:
         """The influence of every candidate of every stratum, 0..1, above 0."""
@@ -75,6 +72,16 @@ class LookupInfluence:
         values = squares[tokens].tolist()
         ends = itertools.accumulate(map(len, texts), initial=0)
         return np.array([math.fsum(values[a:b]) for a, b in itertools.pairwise(ends)])
+
+
+# Windows are drawn from two splits by the same table.
+@cached_by_identity(1)
+def _predictions(means: TokenMeans) -> tuple[NDArray[np.int64], NDArray[np.floating], float]:
+    """The tokens of a table, their squared means, and the spread of what it predicts."""
+    ids, values, counts = (np.asarray(column) for column in means.columns())
+    total = float(counts.sum()) or 1.0
+    variance = float((counts * (values - means.overall) ** 2).sum()) / total
+    return ids, values * values, math.sqrt(variance) or 1.0
 
 
 def _side_spread(summary: HookSummary, side: int, column: int) -> float:

@@ -26,6 +26,7 @@ from autointerp.activations.sampling.window_records import WindowTexts, sampled_
 from autointerp.activations.summary import HookSummary, Summary
 from autointerp.activations.summary_manifest import SummaryIdentity
 from autointerp.core.config import SelectConfig
+from autointerp.core.identity_cache import KeptResults
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import (
     ActivationRecord,
@@ -40,6 +41,9 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.subjects import SubjectModel
+
+_MOST_KEPT = 64
+"""Token lookup tables: those of a chunk, whose units are planned before they are labelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class UnitReader:
         self._n_scored = {Split.VALIDATION: n_validation, Split.HELD_OUT: n_heldout}
         self._threshold = summary.identity.config.threshold
         self._whole: tuple[str, HookSummary] | None = None
+        self._means = KeptResults[str, int, int, TokenMeans](_MOST_KEPT)
 
     @property
     def identity(self) -> SummaryIdentity:
@@ -144,7 +149,12 @@ class UnitReader:
 
     def token_means(self, unit: UnitId, side: Side) -> TokenMeans:
         """The unit's token lookup table over all explain tokens."""
-        return self._summary.tables[unit.hook].means(_number(side), self.column(unit))
+        column, number = self.column(unit), _number(side)
+        known = self._means.known(unit.hook, column, number)
+        if known is None:
+            known = self._summary.tables[unit.hook].means(number, column)
+            self._means.keep(known, unit.hook, column, number)
+        return known
 
     def stats(self, unit: UnitId, side: Side) -> NeuronStats:
         """What was counted of the unit, over all splits."""

@@ -10,6 +10,7 @@ from pathlib import Path
 PROGRAM = """
 import hashlib
 import numpy as np
+from autointerp.statistics.compiled.curve_areas import precision_areas, roc_areas
 from autointerp.statistics.compiled.permuted_sums import permuted_sums
 from autointerp.statistics.compiled.token_sums import token_sums
 
@@ -20,7 +21,10 @@ for n, length in ((8, 16), (40, 63), (76, 64)):
     lengths, firsts = np.full(n, length), np.array([0, n // 2])
     sizes = np.array([n // 2, n - n // 2])
     rows, parts = token_sums(x.ravel(), y.ravel(), lengths, firsts, sizes, weights, 12)
-    for found in (permuted_sums(x, y, weights, order, turn), rows, parts):
+    curves = np.cumsum(rng.random((3 * length + 1, 100)), axis=0)
+    kinds, times = rng.random((2, 3 * length + 1)), rng.random((100, 2))
+    areas = [areas_of(curves, kinds, times) for areas_of in (precision_areas, roc_areas)]
+    for found in (permuted_sums(x, y, weights, order, turn), rows, parts, *areas):
         print(hashlib.sha256(found.tobytes()).hexdigest())
 """
 
@@ -37,5 +41,5 @@ def test_kept_code_gives_what_the_code_gave_that_was_just_compiled(tmp_path: Pat
         ).stdout
         for _ in range(2)
     )
-    assert compiled.count("\n") == 9
+    assert compiled.count("\n") == 15
     assert kept == compiled
