@@ -1,4 +1,4 @@
-"""What labels came to, read from packed labels in a twentieth of the time that decoding takes."""
+"""What labels came to, read from packed labels in a fifth of the time that decoding takes."""
 
 from __future__ import annotations
 
