@@ -155,7 +155,7 @@ class FolderLabelStore(LabelStore):
     @override
     def outlines(self) -> Mapping[SideKey, LabelOutline | None] | None:
         labels = self._labels()
-        return None if isinstance(labels, OldFolder) else labels.outlines()
+        return labels.outlines() if isinstance(labels, LabelDatabase) else None
 
     @override
     def labels(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:
