@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from typing_extensions import override
 
 from autointerp.activations import (
     CollectPlan,
+    UnitPlan,
     UnitReader,
+    WindowSample,
     collect,
     remove_recording,
     summary_by_hook,
 )
 from autointerp.core.asynchrony import for_each
 from autointerp.core.config import JobSpec
+from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
@@ -47,6 +52,16 @@ class RescoreJob:
     """Labels about which an LLM is asked at the same time."""
     folder: Path | None = None
     """What is read of the text is kept there, so that a run that is interrupted goes on."""
+
+
+class HeldOutReader(UnitReader):
+    """Chooses windows to score on alone: nothing is explained, and two thirds need no reading."""
+
+    @override
+    def plan(self, unit: UnitId, side: Side) -> UnitPlan:
+        whole, none = super().plan(unit, side), WindowSample(())
+        kept = {s: whole.samples[s] if s is Split.HELD_OUT else none for s in Split}
+        return replace(whole, samples=kept, shown=none)
 
 
 async def rescore_labels(
@@ -101,7 +116,7 @@ def _collected(job: RescoreJob, targets: Sequence[Target]) -> UnitReader:
         )
     if checkpoint is not None:
         summary = summary_by_hook(checkpoint)
-    return unit_reader(summary, job.spec, job.corpus)
+    return unit_reader(summary, job.spec, job.corpus, HeldOutReader)
 
 
 async def _one(

@@ -367,10 +367,12 @@ def why_dead(reader: UnitReader, target: Target) -> str | None:
     return None
 
 
-def unit_reader(summary: Summary, spec: JobSpec, corpus: TokenCorpus) -> UnitReader:
-    """Reads the summary with the windows that the job chooses."""
+def unit_reader(
+    summary: Summary, spec: JobSpec, corpus: TokenCorpus, kind: type[UnitReader] = UnitReader
+) -> UnitReader:
+    """Reads the summary with the windows that the job chooses, or those of them that a kind does."""
     n_top = max(spec.select.n_top, spec.explain.n_exemplars)
-    return UnitReader(
+    return kind(
         summary,
         spec.select.model_copy(update={"n_top": n_top}),
         n_validation=max(spec.score.n_rule_windows, spec.score.n_validation),
