@@ -370,7 +370,7 @@ def why_dead(reader: UnitReader, target: Target) -> str | None:
 def unit_reader(
     summary: Summary, spec: JobSpec, corpus: TokenCorpus, kind: type[UnitReader] = UnitReader
 ) -> UnitReader:
-    """Reads the summary with the windows that the job chooses, or those of them that a kind does."""
+    """Reads the summary with the windows that the job and the kind choose."""
     n_top = max(spec.select.n_top, spec.explain.n_exemplars)
     return kind(
         summary,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tiny import tiny_corpus, tiny_subject
 
 from autointerp.activations import CollectPlan, UnitReader, collect
@@ -11,9 +13,11 @@ from autointerp.jobs.rescoring import HeldOutReader
 from autointerp.subjects import parse_units
 
 
-def test_of_another_text_held_out_windows_alone_are_read_and_those_that_labels_would_draw() -> None:
+def test_of_another_text_held_out_windows_alone_are_read_and_those_that_labels_would_draw(
+    tmp_path: Path,
+) -> None:
     subject = tiny_subject()
-    corpus = tiny_corpus(subject)
+    corpus = tiny_corpus(tmp_path, subject)
     units = parse_units("0:3", subject)
     summary = collect(subject, corpus, units=units, plan=CollectPlan(token_means=True))
     unit = UnitId(subject.name, units[0].hook, 3)
