@@ -152,9 +152,9 @@ class KeptIndex:
         with open(descriptor, "rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
-            return self._read(_Checked(file), size)
+            return self._read(_SummedFile(file), size)
 
-    def _read(self, file: _Checked, size: int) -> tuple[IndexContent, str] | None:
+    def _read(self, file: _SummedFile, size: int) -> tuple[IndexContent, str] | None:
         if file.read(len(_MAGIC)) != _MAGIC:
             raise ValueError("it is another file")
         n = int.from_bytes(file.read(4), "little")
@@ -190,7 +190,7 @@ class KeptIndex:
         return content, header.mark
 
 
-class _Checked:
+class _SummedFile:
     """A file that is read from its beginning, with the checksum of what was read."""
 
     def __init__(self, file: IO[bytes]) -> None:
