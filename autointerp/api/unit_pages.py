@@ -22,6 +22,7 @@ from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, Side, UnitId
 from autointerp.core.records import ActivationRecord, band_order
 from autointerp.core.scores import ScorerResult
+from autointerp.core.unit_kinds import kinds_of
 from autointerp.core.unreadable import OnUnreadable, if_readable
 from autointerp.store.label_records import LabelRecords, label_records
 from autointerp.store.labels import LabelStore, LoadSides
@@ -204,6 +205,7 @@ def _side(label: Label, records: LabelRecords | None, trials: bool) -> Plain:
         **{name: getattr(label, name) for name in _OF_LABEL},
         "results": [_result(result, trials) for result in label.results],
         "receipts": [{**asdict(r), "as_expected": r.as_expected} for r in label.receipts],
+        "kinds": [asdict(one) for one in kinds_of(label)],
         "peak": records.peak if records else 0.0,
         "exemplars": _bands((*records.explain, *records.shown)) if records else [],
         "held_out": records.held_out if records else [],

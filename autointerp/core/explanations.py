@@ -14,6 +14,7 @@ from autointerp.core.one_line import brief_repr, quoted
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.sense_types import Receipt, Sense, SenseScore
+from autointerp.core.unit_evidence import UnitEvidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +251,8 @@ class Label:
     mean over the vocabulary, at a final norm's divisor of 1. Empty in labels of before it."""
     suppressed_values: Annotated[tuple[float, ...], later_fields.LATER] = ()
     """The same of each of `suppressed`; below zero."""
+    evidence: Annotated[UnitEvidence | None, later_fields.LATER] = None
+    """What is known of the side beside what is said of it; None in labels of before it."""
 
     def __post_init__(self) -> None:
         if (self.status is LabelStatus.OK) != (self.reason is None):

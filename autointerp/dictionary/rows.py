@@ -11,6 +11,8 @@ from autointerp.core.explanations import Label
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score
 from autointerp.core.sense_types import MARGINS, survivors
+from autointerp.core.unit_evidence import Quantity, Relation, UnitEvidence
+from autointerp.core.unit_kinds import kinds_of
 from autointerp.store.codec import plain_json
 
 Row = dict[str, str | int | float | list[str] | list[float] | None]
@@ -76,6 +78,9 @@ ROW_SCHEMA = pa.schema(
         ("iou", pa.float64()),
         ("llm_null", pa.float64()),
         *((name, pa.float64()) for name in MARGINS),
+        *((quantity.value, pa.float64()) for quantity in Quantity),
+        *((relation.value, _STRINGS) for relation in Relation),
+        ("kinds", _STRINGS),
     ]
 )
 COLUMNS: tuple[str, ...] = tuple(ROW_SCHEMA.names)
@@ -106,6 +111,8 @@ def label_row(label: Label) -> Row:
         **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
         "llm_null": label.score(f"{label.llm.scorer}_null").value if label.llm else None,
         **{name: label.score_of(label.llm, name).value for name in MARGINS},
+        **_evidence(label.evidence),
+        "kinds": [one.kind.value for one in kinds_of(label)] or None,
     }
 
 
@@ -210,6 +217,17 @@ def _source(label: Label) -> Row:
         "scorer": label.preferred,
         "n_failed": result.n_failed if result else None,
     }
+
+
+def _evidence(evidence: UnitEvidence | None) -> Row:
+    if evidence is None:
+        return dict.fromkeys([*map(str, Quantity), *map(str, Relation)])
+    near: Row = {
+        one.relation.value: [f"{unit.layer}:{unit.index}" for unit in one.units] or None
+        for one in evidence.near
+    }
+    values: Row = {quantity.value: evidence.value(quantity) for quantity in Quantity}
+    return {**values, **dict.fromkeys(map(str, Relation)), **near}
 
 
 def _preferred(label: Label, name: str, *, suffix: str = "") -> Score:

@@ -151,6 +151,19 @@ def output_directions(
     return matrix.index_select(0, chosen)
 
 
+def all_output_directions(subject: SubjectModel, hook: str) -> Float[Tensor, "unit d_model"]:
+    """Those of all units of a hook point, not copied where the weights stand so in the model.
+
+    Raises:
+        InputError: as `output_directions`.
+    """
+    # Of neurons, the weights tell how many there are without a pass through the model.
+    matrix = _written_by(subject, hook) if hook not in subject.encoders else None
+    if matrix is not None:
+        return matrix
+    return output_directions(subject, hook, range(subject.width(hook)))
+
+
 def final_directions(
     subject: SubjectModel, hook: str, indices: Sequence[int]
 ) -> Float[Tensor, "unit d_model"]:

@@ -47,9 +47,10 @@ from autointerp.core.records import (
 )
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split, TextTokenizer
+from autointerp.core.unit_evidence import UnitEvidence
 from autointerp.core.variants import Need
 from autointerp.corpora import TokenCorpus
-from autointerp.evidence import SideEffects, logit_effects
+from autointerp.evidence import FreeEvidence, ReadUnit, SideEffects, logit_effects
 from autointerp.pipeline import JobVariants, UnitInput
 from autointerp.store.labels import UnitStore
 from autointerp.subjects import SubjectModel, select_units
@@ -86,6 +87,8 @@ class UnitRecords:
     promoted_values: tuple[float, ...] = ()
     """What the side adds to the logit of each, as in `Label`."""
     suppressed_values: tuple[float, ...] = ()
+    evidence: UnitEvidence | None = None
+    """What is known of the side beside what its label will say."""
     dead: str | None = None
     """Why it cannot be labelled; None where it can."""
 
@@ -114,6 +117,7 @@ class UnitRecords:
             suppressed=self.suppressed,
             promoted_values=self.promoted_values,
             suppressed_values=self.suppressed_values,
+            evidence=self.evidence,
             probe=probe,
         )
 
@@ -133,6 +137,7 @@ class RecordsReader:
     ) -> None:
         self._spec, self._subject, self._corpus, self._reader = spec, subject, corpus, reader
         self._store, self._progress = store, progress
+        self._evidence = FreeEvidence(subject)
         self._index: TokenIndex | None = None
         self._recorded: RecordedWindows | None = None
         self._texts: WindowTexts = {}
@@ -192,14 +197,20 @@ class RecordsReader:
         sets = self._with_contexts(self._sets(targets))
         negatives = self._negatives(sets)
         effects = self._token_effects(targets)
+        read = {
+            target: ReadUnit(
+                sets[target], self._reader.token_means(*target), self._reader.stats(*target)
+            )
+            for target in targets
+        }
+        evidence = self._evidence.of(read)
         return tuple(
             UnitRecords(
                 target=target,
-                sets=sets[target],
-                token_means=self._reader.token_means(target.unit, target.side),
-                stats=self._reader.stats(target.unit, target.side),
+                **read[target]._asdict(),
                 negatives=negatives.get(target, ()),
                 **effects[target]._asdict(),
+                evidence=evidence.get(target),
                 dead=why_dead(self._reader, target),
             )
             for target in targets

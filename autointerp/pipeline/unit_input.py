@@ -11,6 +11,7 @@ from autointerp.core.probe import UnitProbe
 from autointerp.core.records import ActivationRecord, NeuronStats, TokenMeans, UnitSets
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer
+from autointerp.core.unit_evidence import UnitEvidence
 from autointerp.explainers import Explainer, ExplainInputs
 from autointerp.llm import ChatModel
 from autointerp.scorers import Programs, Rules, Scorer, ScoringSet
@@ -74,6 +75,8 @@ class UnitInput:
     promoted_values: tuple[float, ...] = ()
     """What the side adds to the logit of each, as in `Label`."""
     suppressed_values: tuple[float, ...] = ()
+    evidence: UnitEvidence | None = None
+    """What is known of the side beside what its label will say."""
     probe: UnitProbe | None = None
     """Runs texts through the subject model, where it is at hand."""
 

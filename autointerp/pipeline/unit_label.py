@@ -16,6 +16,7 @@ from autointerp.core.explanations import (
 )
 from autointerp.core.scores import ScorerResult
 from autointerp.core.sense_types import SenseScore
+from autointerp.core.unit_evidence import Absent, Measure, Quantity, UnitEvidence
 from autointerp.explainers.token_lookup import most_active_tokens
 from autointerp.llm.wrapped_model import refused_first
 from autointerp.pipeline.fitted_senses import sense_scores
@@ -194,6 +195,24 @@ def dead_label(inputs: UnitInput, reason: str, provenance: Provenance) -> Label:
     )
 
 
+def _with_token_share(
+    evidence: UnitEvidence | None, results: Sequence[ScorerResult]
+) -> UnitEvidence | None:
+    """With how much of the variance the token table explains, by its score on held-out text."""
+    table = next((result for result in results if result.scorer == "lookup"), None)
+    if evidence is None or table is None:
+        return evidence
+    score, quantity = table.score("population"), Quantity.TOKEN_SHARE
+    if score.value is None:
+        return evidence.with_measures([Measure(quantity, None, absent=Absent.NOT_SCORED)])
+    # A table that predicts the opposite explains nothing.
+    value, low, high = (
+        max(0.0, r if r is not None else score.value) ** 2
+        for r in (score.value, score.low, score.high)
+    )
+    return evidence.with_measures([Measure.of(quantity, value, interval=(low, high))])
+
+
 def _label(  # noqa: PLR0913 - the parts of a label
     inputs: UnitInput,
     selection: Selection,
@@ -226,6 +245,7 @@ def _label(  # noqa: PLR0913 - the parts of a label
         suppressed=inputs.suppressed,
         promoted_values=inputs.promoted_values,
         suppressed_values=inputs.suppressed_values,
+        evidence=_with_token_share(inputs.evidence, results),
         llm=_named(llm),
         rules=_named(rules),
         sense_scores=senses,

@@ -24,6 +24,7 @@ from autointerp.core.plain_values import read_plain, to_plain
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, plain_json, stored_json
+from autointerp.store.packed_evidence import pack_evidence, unpack_evidence
 from autointerp.store.packing import (
     LABELS_VERSION,
     Packer,
@@ -129,7 +130,8 @@ def unpack_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSum
 
 def _packed(label: Label) -> bytes:
     # What is written as arrays is left out of the JSON.
-    bare = _with_rules(replace(label, results=(), stats=_bare(label.stats)), lambda _: ())
+    bare = replace(label, results=(), stats=_bare(label.stats), evidence=None)
+    bare = _with_rules(bare, lambda _: ())
     numbers, trials = Packer(by_place=True), Packer(by_place=True)
     rules, packed = list[tuple[str, ...]](), dict[int, Packer]()
     for explanation in _explanations(label):
@@ -145,6 +147,9 @@ def _packed(label: Label) -> bytes:
         _pack_scores(result.scores, numbers)
         words.append(_pack_trials(result, trials))
     _pack_stats(label.stats, numbers)
+    # Last, so that versions which know of none read the rest.
+    if label.evidence is not None:
+        pack_evidence(label.evidence, numbers)
     plain = to_plain(_LabelWords, _LabelWords(tuple(rules), tuple(words)))
     parts = [LABELS.encode(bare), plain_json(plain), numbers.data, trials.data]
     return frame(parts, version=LABELS_VERSION)
@@ -167,7 +172,8 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
             found = tuple(_scores(one, scores))
             results.append(ScorerResult(one.scorer, one.explanation, found, judged, one.notes))
         stats = _stats(label.stats, scores) if is_newest else label.stats
-        return replace(label, results=tuple(results), stats=stats)
+        evidence = None if scores.has_ended or not is_newest else unpack_evidence(scores)
+        return replace(label, results=tuple(results), stats=stats, evidence=evidence)
 
 
 def _bare(stats: NeuronStats) -> NeuronStats:

@@ -176,6 +176,11 @@ class Unpacker:
     def __init__(self, data: bytes, *, by_place: bool = False) -> None:
         self._data, self._place, self._by_place = data, 0, by_place
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all was read."""
+        return self._place >= len(self._data)
+
     def ints(self) -> Sequence[int]:
         """Whole numbers."""
         values: array[int] = self._take(_CODES)

@@ -10,6 +10,7 @@ from importlib.resources import files
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from autointerp.core.scores import Score
+from autointerp.core.unit_kinds import kind_title
 
 ASSETS: Mapping[str, str] = {
     "style.css": "text/css",
@@ -60,6 +61,7 @@ def _environment() -> Environment:
     )
     environment.filters["score"] = _score
     environment.filters["percent"] = _percent
+    environment.filters["kind"] = kind_title
     environment.filters["short"] = lambda value: f"{value:.3g}"
     environment.filters["count"] = lambda value: f"{value:,}"
     return environment

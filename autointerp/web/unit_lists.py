@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -54,6 +54,8 @@ class Paths:
     random: UnitId | None = None
     alike: tuple[UnitLine, ...] = ()
     """Units with the same rare words in their descriptions and top tokens, the nearest first."""
+    holds: Callable[[UnitId], bool] = lambda _: False
+    """Whether a unit has a page."""
 
 
 NOWHERE = Paths()
@@ -98,7 +100,7 @@ def unit_paths(view: View, words: TextIndex, unit: UnitId, links: Links, random:
     alike = unit_lines(
         map(json.loads, alike_rows(view, words, unit, _N_ALIKE)), unit.subject, links
     )
-    return Paths(previous, following, any_unit(view, unit.subject, random), alike)
+    return Paths(previous, following, any_unit(view, unit.subject, random), alike, view.holds)
 
 
 def unit_lines(

@@ -15,6 +15,7 @@ from autointerp.web.activation_chart import ActivationChart
 from autointerp.web.page_links import Links
 from autointerp.web.sense_marks import sense_marks, sensed_explanation, tells_of_exemplars
 from autointerp.web.token_rows import shown_text
+from autointerp.web.unit_evidence_rows import EvidenceRows
 from autointerp.web.unit_exemplars import (
     Band,
     BandShare,
@@ -76,6 +77,7 @@ class SideView:
     promoted: tuple[tuple[str, float | None], ...]
     suppressed: tuple[tuple[str, float | None], ...]
     provenance: tuple[tuple[str, str], ...]
+    evidence: EvidenceRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +102,13 @@ class UnitProfile:
         The unit is named as pages name it: labels may be served under another name than that of
         their subject model.
         """
-        views = tuple(_side(label, records) for label, records in sides)
+        views = tuple(_side(label, records, unit, links, paths) for label, records in sides)
         return cls(unit, links, views, paths)
 
 
-def _side(label: Label, records: LabelRecords | None) -> SideView:
+def _side(
+    label: Label, records: LabelRecords | None, unit: UnitId, links: Links, paths: Paths
+) -> SideView:
     sense_of = None if records is None else sense_marks(label, peak=records.peak)
     return SideView(
         label,
@@ -124,6 +128,7 @@ def _side(label: Label, records: LabelRecords | None) -> SideView:
         _effects(label.promoted, label.promoted_values),
         _effects(label.suppressed, label.suppressed_values),
         tuple(_provenance(label)),
+        EvidenceRows.of(unit, label, links, paths.holds),
     )
 
 

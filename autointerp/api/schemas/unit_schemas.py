@@ -16,6 +16,8 @@ from autointerp.api.schemas.explanation_schemas import (
 )
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.core.unit_evidence import Quantity, Relation
+from autointerp.core.unit_kinds import UnitKind
 
 
 class UnitQuery(Wire):
@@ -67,6 +69,53 @@ class ProvenanceOut(Wire):
     scorer_model: str | None
     prompts: list[PromptOut]
     encoders: list[tuple[str, str]]
+
+
+class MeasureOut(Wire):
+    """One number about the side, in three digits."""
+
+    quantity: Quantity
+    value: float | None
+    control: float | None = Field(
+        description="What the value is read against: of a cosine the share of the hook point's "
+        "units whose cosine is as large, of a length or a product with the bias its median there."
+    )
+    low: float | None = Field(description="Ends of the 95 % interval of an estimate.")
+    high: float | None
+    absent: str | None = Field(description="Why there is no value.")
+
+
+class NearUnitOut(Wire):
+    """A unit whose weights lie near."""
+
+    layer: int
+    index: int
+    cosine: float
+
+
+class NearUnitsOut(Wire):
+    """The nearest units of one kind, at most three."""
+
+    relation: Relation
+    units: list[NearUnitOut]
+    chance: float | None = Field(
+        description="The largest cosine among as many random directions of that width."
+    )
+    absent: str | None
+
+
+class KindOut(Wire):
+    """A kind that the side is of, by stated thresholds of its evidence."""
+
+    kind: UnitKind
+    because: str
+
+
+class EvidenceOut(Wire):
+    """What is known of one side of a unit beside its label."""
+
+    measures: list[MeasureOut]
+    near: list[NearUnitsOut]
 
 
 class RecordOut(Wire):
@@ -139,6 +188,10 @@ class UnitSide(Wire):
         "token, against the mean over the vocabulary; empty in labels of earlier versions."
     )
     suppressed_values: list[float]
+    evidence: EvidenceOut | None = Field(
+        description="What is known of the side beside its label; null in labels of before it."
+    )
+    kinds: list[KindOut] = Field(description="Empty where the evidence tells none: unknown.")
     failures: list[str]
     provenance: ProvenanceOut
     peak: float = Field(description="Over all explain windows; 0 where no records are kept.")

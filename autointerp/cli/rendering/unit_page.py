@@ -17,6 +17,7 @@ from autointerp.cli.rendering.console import (
     visible,
     visible_token,
 )
+from autointerp.cli.rendering.evidence_lines import evidence_parts
 from autointerp.cli.rendering.explanation_parts import (
     explanation_parts,
     receipt_parts,
@@ -62,6 +63,7 @@ def _parts(
     yield from score_parts(label, width, every=all_scores)
     yield Text("\nstatistics", "bold underline")
     yield from _statistics(label.stats, width)
+    yield from evidence_parts(label)
 
 
 def _windows(view: UnitView, painter: TokenPainter, *, full: bool) -> Iterator[RenderableType]:

@@ -33,11 +33,13 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.core.text import TextTokenizer
+from autointerp.core.unit_evidence import UnitEvidence
 from autointerp.jobs.unit_inputs import Target, UnitRecords
 
 _VERSION = 1
 _STATS, _PROVENANCE = TypeAdapter(NeuronStats), TypeAdapter(Provenance)
 _STRATA = TypeAdapter(tuple[Stratum, ...])
+_EVIDENCE = TypeAdapter(UnitEvidence | None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +151,7 @@ def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
         "promoted": unit.promoted,
         "suppressed": unit.suppressed,
         "effects": [unit.promoted_values, unit.suppressed_values],
+        "evidence": _EVIDENCE.dump_python(unit.evidence, mode="json"),
     }
 
 
@@ -258,6 +261,7 @@ def _unit(
         suppressed=tuple(row["suppressed"]),
         promoted_values=promoted_values,
         suppressed_values=suppressed_values,
+        evidence=_EVIDENCE.validate_python(row.get("evidence")),
         dead=row["dead"],
     )
 

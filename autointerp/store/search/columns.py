@@ -252,11 +252,7 @@ class View:
     def neighbours(self, unit: UnitId) -> tuple[UnitId | None, UnitId | None]:
         """The units before and after it that have labels, by layer, hook point and index."""
         order, key = self.order(), self.key("unit")
-        place: list[Any] = [unit.layer, unit.hook, unit.index]
-        first, last = (
-            find(order, place, key=lambda slot: key(slot)[:3])
-            for find in (bisect.bisect_left, bisect.bisect_right)
-        )
+        first, last = self._places(unit)
 
         def at(position: int) -> UnitId | None:
             if not 0 <= position < len(order):
@@ -265,6 +261,21 @@ class View:
             return UnitId(unit.subject, hook, index)
 
         return at(first - 1), at(last)
+
+    def holds(self, unit: UnitId) -> bool:
+        """Whether the unit has a label."""
+        first, last = self._places(unit)
+        return first < last
+
+    def _places(self, unit: UnitId) -> tuple[int, int]:
+        """Where in `order` the unit's labels begin and end."""
+        order, key = self.order(), self.key("unit")
+        place: list[Any] = [unit.layer, unit.hook, unit.index]
+        first, last = (
+            find(order, place, key=lambda slot: key(slot)[:3])
+            for find in (bisect.bisect_left, bisect.bisect_right)
+        )
+        return first, last
 
     def _matching(self, filters: Filters) -> list[int]:
         return [

@@ -12,6 +12,15 @@ from autointerp.core.explanations import LabelStatus, ScoredExplanation
 from autointerp.core.ids import Side
 from autointerp.core.scores import Score, ScorerResult
 from autointerp.core.sense_types import senses_text
+from autointerp.core.unit_evidence import (
+    Absent,
+    Measure,
+    NearUnit,
+    NearUnits,
+    Quantity,
+    Relation,
+    UnitEvidence,
+)
 from autointerp.dictionary import COLUMNS, label_row
 from autointerp.dictionary.rows import OLD_NAMES, ROW_SCHEMA, current_row
 from autointerp.store.packed_labels import pack_label, unpack_label
@@ -64,11 +73,24 @@ CONTRACT = (
 
 BOTH = CONTRACT[CONTRACT.index("llm_description") :]
 MARGINS = ["over_broader", "over_narrower"]
-OWN = ["p_value", "q_value", "auprc", "f1", "iou", "llm_null", *MARGINS]
+EVIDENCE = [*Quantity, *Relation, "kinds"]
+OWN = ["p_value", "q_value", "auprc", "f1", "iou", "llm_null", *MARGINS, *EVIDENCE]
 
 
 def test_the_columns_are_the_contract_s_in_its_order_and_some_more() -> None:
     assert list(COLUMNS) == [*CONTRACT, "corpus", "unit", "scorer", "n_failed", *OWN]
+
+
+def test_evidence_has_its_columns() -> None:
+    near = NearUnits(Relation.UPSTREAM, (NearUnit(4, 7, 0.3), NearUnit(3, 1, -0.2)), 0.1)
+    lacking = Measure(Quantity.NORM_TIMES_BIAS, None, absent=Absent.NO_BIAS)
+    evidence = UnitEvidence((Measure(Quantity.OUTPUT_NORM, 2.5), lacking), (near,))
+    row = label_row(replace(make_label(), evidence=evidence))
+    assert tuple(row) == COLUMNS
+    assert (row["output_norm"], row["norm_times_bias"], row["input_norm"]) == (2.5, None, None)
+    assert (row["upstream"], row["downstream"]) == (["4:7", "3:1"], None)
+    told = UnitEvidence((Measure(Quantity.TOKEN_SHARE, 0.62, None, 0.5, 0.7),))
+    assert label_row(replace(make_label(), evidence=told))["kinds"] == ["current_token"]
 
 
 @pytest.mark.parametrize("status", LabelStatus)
@@ -122,6 +144,7 @@ def test_an_ok_label_s_row_says_everything() -> None:
         "iou": None,
         "llm_null": None,
         **dict.fromkeys(MARGINS),
+        **dict.fromkeys(EVIDENCE),
     }
 
 

@@ -1,0 +1,41 @@
+"""What is known of a unit beside its label, as text for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.core.evidence_words import (
+    chance_words,
+    control_words,
+    relation_title,
+    title_of,
+    value_words,
+)
+from autointerp.core.explanations import Label
+from autointerp.core.unit_kinds import kind_title, kinds_of
+
+
+def evidence_parts(label: Label) -> Iterator[RenderableType]:
+    """Kinds, every number with what it is read against, and the units that lie near."""
+    evidence = label.evidence
+    if evidence is None:
+        return
+    yield Text("\nbeside the label", "bold underline")
+    kinds = kinds_of(label)
+    for one in kinds:
+        yield Text(f"kind: {kind_title(one.kind)} ({one.because})")
+    if not kinds:
+        yield Text("kind: unknown")
+    grid = Table.grid(padding=(0, 1))
+    for style in ("dim", "", "dim"):
+        grid.add_column(overflow="fold", style=style)
+    for measure in evidence.measures:
+        grid.add_row(title_of(measure.quantity), value_words(measure), control_words(measure))
+    for near in evidence.near:
+        units = ", ".join(f"{u.layer}:{u.index} {u.cosine:+.2f}" for u in near.units)
+        grid.add_row(relation_title(near.relation), units or "–", chance_words(near))
+    yield grid
