@@ -147,3 +147,15 @@ def test_an_exemplar_has_the_colour_and_number_of_its_sense(browser: Browser, si
         colour = "one => getComputedStyle(one).borderLeftColor"
         assert first.evaluate(colour) == page.locator(".senses .s0").first.evaluate(colour)
         assert page.locator("ul[aria-label='Sense 2']").count() == 0
+
+
+def test_a_number_in_a_table_stays_on_one_line(browser: Browser, site: str) -> None:
+    """1,536 was two lines of a phone's table of layers."""
+    with opened(browser, f"{site}/models/tiny", width=PHONE) as page:
+        cell = page.locator(".layers td.number").first
+        cell.evaluate("cell => { cell.textContent = '1,234,567'; }")
+        lines = cell.evaluate(
+            "cell => { const text = document.createRange(); text.selectNodeContents(cell);"
+            " return text.getClientRects().length; }"
+        )
+        assert (lines, overflow(page)) == (1, 0)
