@@ -26,7 +26,7 @@ _STARTS = (0, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 """First positions of the groups in which positions are told apart."""
 _N_CHANCE = 4
 """So often activations are moved to see what chance gives."""
-_EVERY = 8
+_EVERY = 16
 """Of all tokens of the exemplars so many are one that is compared with their peaks."""
 _NOTHING = 1e-24
 """Variance, in squares of the peak, that is rounding."""
@@ -110,24 +110,25 @@ def _positions(windows: _Windows, moved: Sequence[Floats]) -> Iterator[Measure]:
     starts = np.array([start for start in _STARTS if start < length])
     sizes = np.diff(np.append(starts, length))
     weights = windows.weights[kept] / windows.weights[kept].sum()
+    # Both stay where activations are moved along their windows.
+    average = float(weights @ windows.activations[kept].mean(axis=1))
+    total = float(weights @ (windows.activations[kept] ** 2).mean(axis=1)) - average**2
 
     def means(activations: Floats) -> Floats:
-        return np.asarray(np.add.reduceat(weights @ activations[kept], starts) / sizes)
+        line = weights @ activations[kept]
+        return np.asarray(np.add.reduceat(line, starts) / sizes)
 
     def share(activations: Floats) -> float:
-        line = weights @ activations[kept]
-        total = float(weights @ (activations[kept] ** 2).mean(axis=1)) - line.mean() ** 2
-        spread = float((sizes * (means(activations) - line.mean()) ** 2).sum()) / length
+        spread = float(sizes @ (means(activations) - average) ** 2) / length
         return spread / total if total > _NOTHING else 0.0
 
     control = max(map(share, moved))
     own = means(windows.activations)
-    overall = float((own * sizes).sum() / length)
     best = int(own.argmax())
     yield Measure.of(Quantity.POSITION_SHARE, share(windows.activations), control=control)
-    if overall > 0:
+    if average > 0:
         yield Measure.of(
-            Quantity.POSITION_PEAK, float(starts[best]), control=float(own[best]) / overall
+            Quantity.POSITION_PEAK, float(starts[best]), control=float(own[best]) / average
         )
     else:
         yield Measure(Quantity.POSITION_PEAK, None, absent=Absent.CONSTANT)

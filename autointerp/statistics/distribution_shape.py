@@ -66,27 +66,29 @@ class BinnedNumbers:
         """The same numbers with the other sign."""
         return BinnedNumbers(self.counts[::-1], -self.high[::-1], -self.low[::-1])
 
-    def standardized_moment(self, k: int) -> float | None:
-        """Mean of the k-th power of their distance from the mean, in standard deviations.
+    def standardized_moments(self) -> tuple[float, float] | None:
+        """Means of the third and fourth powers of their distance from the mean, in deviations.
 
         None where all numbers are one. Mean and deviation are those of the bins too, whose
         errors then come to much the same above and below the line.
         """
-        mean = self._mean_of(1, 0.0)
-        variance = self._mean_of(2, mean)
-        return self._mean_of(k, mean) / math.sqrt(variance) ** k if variance > 0 else None
-
-    def _mean_of(self, k: int, mean: float) -> float:
+        n = float(self.counts.sum())
+        mean = float(self.counts @ (self.low + self.high)) / (2 * n)
         low, high = self.low - mean, self.high - mean
         # The mean of x ** k over a bin, written so that a bin of no width needs no division.
-        powers = np.mean([low**i * high ** (k - i) for i in range(k + 1)], axis=0)
-        return float(self.counts @ powers / self.counts.sum())
+        ends, squares = low + high, low**2 + high**2
+        variance = float(self.counts @ (squares + low * high)) / (3 * n)
+        third = float(self.counts @ (ends * squares)) / (4 * n)
+        fourth = float(self.counts @ (squares * (squares + low * high) - (low * high) ** 2)) / (
+            5 * n
+        )
+        return (third / variance**1.5, fourth / variance**2) if variance > 0 else None
 
     @property
     def excess_kurtosis(self) -> float | None:
         """0 of a normal distribution; None where all numbers are one."""
-        fourth = self.standardized_moment(4)
-        return None if fourth is None else fourth - 3.0
+        moments = self.standardized_moments()
+        return None if moments is None else moments[1] - 3.0
 
     @property
     def bimodality(self) -> float | None:
@@ -95,8 +97,8 @@ class BinnedNumbers:
         More may mean two modes, and may as well mean that they are skewed: a rare unit has nearly
         1. None where all numbers are one.
         """
-        third, fourth = self.standardized_moment(3), self.standardized_moment(4)
-        return None if third is None or fourth is None else (third**2 + 1.0) / fourth
+        moments = self.standardized_moments()
+        return None if moments is None else (moments[0] ** 2 + 1.0) / moments[1]
 
     def tail_index(self) -> TailIndex | None:
         """Of the positive numbers, from the 100 largest on; None where there are fewer.
