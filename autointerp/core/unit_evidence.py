@@ -85,6 +85,7 @@ class Absent(StrEnum):
     NO_LOGITS = "what it does to the logits is not known from the weights"
     TOKEN_EXPLAINS = "the token explains all of it"
     NOT_SCORED = "no score of the token table is defined"
+    OTHERS_UNKNOWN = "what the neurons of near layers read or write is not known"
 
 
 @dataclass(frozen=True, slots=True)

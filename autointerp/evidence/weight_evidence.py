@@ -170,7 +170,9 @@ class WeightEvidence:
             if every is not None and lengths is not None:
                 # Of what reads, the mean is gone: that of what is written plays no part.
                 parts.append((hook, reading @ every.T, lengths))
-        return _nearest(Relation.UPSTREAM, reading, parts) if parts else Absent.FIRST_LAYER
+        if not parts:
+            return Absent.OTHERS_UNKNOWN if hooks else Absent.FIRST_LAYER
+        return _nearest(Relation.UPSTREAM, reading, parts)
 
     def _downstream(self, hooks: Sequence[str], written: Tensor | None) -> list[NearUnits] | Absent:
         if written is None:
@@ -182,7 +184,9 @@ class WeightEvidence:
             if name is not None:
                 products = known.reads[name].along(written)
                 parts.append((hook, products, known.read_lengths[name]))
-        return _nearest(Relation.DOWNSTREAM, written, parts) if parts else Absent.LAST_LAYER
+        if not parts:
+            return Absent.OTHERS_UNKNOWN if hooks else Absent.LAST_LAYER
+        return _nearest(Relation.DOWNSTREAM, written, parts)
 
 
 def _no_cosine(known: HookWeights, name: str, index: int) -> Absent | None:

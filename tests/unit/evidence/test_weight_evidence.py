@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from many_models import model_of
 from native_models import native_model
 from numpy.typing import NDArray
 from sae_folders import sae_config, write_sae
@@ -201,6 +202,14 @@ def test_layers_at_the_ends_and_other_hook_points_say_what_they_lack() -> None:
     assert [one.absent for one in head.measures if one.absent] == [Absent.INPUT_UNKNOWN] * 2
     stream = UnitId(subject.name, "blocks.0.hook_resid_post", 3)
     assert WeightEvidence(subject).of([(stream, PLUS)]) == {}
+
+
+def test_a_model_whose_mlps_are_no_parts_of_their_own_says_what_is_not_known() -> None:
+    subject = tiny_subject(model_of("opt"))
+    found = evidence(subject, "blocks.0.mlp.hook_post", 1)
+    assert near(found, Relation.LIKE_INPUT).absent is Absent.INPUT_UNKNOWN
+    assert near(found, Relation.DOWNSTREAM).absent is Absent.OTHERS_UNKNOWN
+    assert found.value(Quantity.OUTPUT_NORM) is not None
 
 
 def test_a_neuron_without_weights_has_no_cosine() -> None:
