@@ -63,6 +63,8 @@ class RescoredLabel:
     other documents of it, scores on the same windows."""
     over_table: Score | None = None
     """How much better the label predicts there than that table, paired on the same windows."""
+    own_over_table: Score | None = None
+    """The same on its own text, where the table is of that."""
     density: float | None = None
     """Share of tokens of its own text on which the side is active."""
     other_density: float | None = None
@@ -86,9 +88,14 @@ class RescoredLabel:
 
     @property
     def has_other_pattern(self) -> bool:
-        """Whether the tokens of the other text predict the unit better than the label there."""
-        over = self.over_table
-        return over is not None and over.high is not None and over.high < 0
+        """Whether tokens tell clearly more than the label there, compared with its own text.
+
+        A full table is ahead of most labels: what counts is that it is further ahead there.
+        """
+        there, own = self.over_table, self.own_over_table
+        if there is None or own is None or there.high is None or own.low is None:
+            return False
+        return there.high < min(0.0, own.low)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +159,7 @@ class RescoreReport:
 
     @property
     def n_other_patterns(self) -> int:
-        """Of those to distrust, units that tokens of the other text predict better."""
+        """Of those to distrust, units of which tokens of the other text tell clearly more."""
         return sum(label.has_other_pattern for label in self.distrusted)
 
     @property

@@ -126,6 +126,7 @@ async def rescored_label(
         difference=change,
         table=table.score("population"),
         over_table=replace(difference(result, table, windows), name="over_table"),
+        own_over_table=label.score(label.preferred or "", "over_lookup"),
         other_density=there.stats.density,
         other_peak=_peak_share(label, there.stats),
     )

@@ -79,8 +79,9 @@ def _sentences(report: RescoreReport) -> Iterator[str]:
     if n_lower:
         n_other = report.n_other_patterns
         yield (
-            f"{n_other:,} of the {n_lower:,} follow something else there: tokens of {report.other} "
-            "predict the unit better than its label does."
+            f"{n_other:,} of the {n_lower:,} follow something else there: beside the label "
+            f"{report.other}'s own tokens tell more of the unit than {report.corpus}'s do on "
+            f"{report.corpus}."
         )
 
 
