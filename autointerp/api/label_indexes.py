@@ -127,7 +127,9 @@ class LabelIndexes:
         return index
 
     async def fresh_soon(self, model: str) -> LabelIndex:
-        """The same, for who looks at a page, which is told where labels are still being read.
+        """The same, for who looks at a page, which is told where labels are read the first time.
+
+        Later a page shows what is known where the store is slow to tell what is new.
 
         Raises:
             Problem: 404 where it has none; 503 with when to look again.
@@ -136,6 +138,9 @@ class LabelIndexes:
         try:
             return await asyncio.wait_for(self.fresh(model), _PATIENCE_S)
         except TimeoutError as error:
+            known = self.ready(model)
+            if known is not None:
+                return known
             detail = f"the labels of {model} are being read; this page looks again by itself"
             raise Problem(503, "labels_not_read", detail, headers=_AGAIN) from error
 

@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import importlib
 import re
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +24,8 @@ LONGEST_REGEX = 200
 """Characters of a regular expression."""
 
 _PARSER: Any = importlib.import_module("re._parser")
+_CHARACTER = re.compile(r"\\.|.", re.DOTALL)
+_SET_SIGNS = "-&~|"
 _REPEATS = {"MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"}
 _REFUSED = {"GROUPREF", "GROUPREF_IGNORE", "GROUPREF_EXISTS"}
 
@@ -60,14 +61,42 @@ def compile_safely(source: str, *, n_chars: int, ignore_case: bool = False) -> S
         )
     flags = re.IGNORECASE if ignore_case else re.NOFLAG
     try:
-        with warnings.catch_warnings():
-            # An expression that may mean something else tomorrow is malformed today.
-            warnings.simplefilter("error")
-            tree = _PARSER.parse(source, flags)
-            cost = _sequence(tree, n_chars, inside=False)
-            return SafeRegex(re.compile(source, flags), n_chars, cost.steps)
-    except (re.error, ValueError, OverflowError, RecursionError, Warning) as error:
+        _check_sets(source)
+        tree = _PARSER.parse(source, flags)
+        cost = _sequence(tree, n_chars, inside=False)
+        return SafeRegex(re.compile(source, flags), n_chars, cost.steps)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
         raise InputError(f"/{source}/ is not a regular expression: {error}") from error
+
+
+def _check_sets(source: str) -> None:
+    """Refuses sets that Python will read in another way one day, of which it only warns.
+
+    What is done with warnings holds for all threads of a process, so that they are not caught here.
+    """
+    characters = [match[0] for match in _CHARACTER.finditer(source)]
+    place, end = 0, len(characters)
+    while place < end:
+        place += 1
+        if characters[place - 1] == "[":
+            place = _after_set(characters, place)
+
+
+def _after_set(characters: Sequence[str], place: int) -> int:
+    """Where the set ends whose first character stands at the place."""
+    following = [*characters[place:], "", ""]
+    if following[0] == "[":
+        raise ValueError("a set within a set ([[) is ambiguous; write \\[")
+    first = at = int(following[0] == "^")
+    while following[at] and (following[at] != "]" or at == first):
+        this = following[at]
+        is_range = following[at + 1] == "-" and following[at + 2] not in {"", "]"}
+        is_double = at > first and this in _SET_SIGNS and following[at + 1] == this
+        if is_double or (is_range and following[at + 2] == "-"):
+            sign = this if is_double else "-"
+            raise ValueError(f"{sign}{sign} within a set is ambiguous; write \\{sign}")
+        at += 3 if is_range else 1
+    return place + at + 1
 
 
 def _sequence(items: Iterable[Any], n_chars: int, *, inside: bool) -> _Cost:

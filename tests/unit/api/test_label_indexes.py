@@ -7,11 +7,13 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from factories import make_label
 from memory_store import MemoryLabelStore, MemoryLabelStores
 from typing_extensions import override
 
 from autointerp.api.label_indexes import LabelIndexes
+from autointerp.api.problems import Problem
 from autointerp.dictionary import row_json
 from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.search.label_index import LabelQuery
@@ -77,6 +79,24 @@ def test_a_reading_that_ended_with_its_event_loop_holds_nobody_up() -> None:
     asyncio.run(gives_up())
     store.let_go.set()
     assert asyncio.run(n_labels(indexes)) == 1
+
+
+def test_a_page_shows_what_was_read_where_the_store_is_slow_to_tell_what_is_new() -> None:
+    store, indexes = held()
+
+    async def meets_a_slow_store() -> tuple[int, int]:
+        with pytest.raises(Problem, match="labels of tiny are being read"):
+            await indexes.fresh_soon("tiny")
+        store.let_go.set()
+        await indexes.fresh("tiny")
+        store.let_go.clear()
+        try:
+            known = await indexes.fresh_soon("tiny")
+        finally:
+            store.let_go.set()
+        return len(known), await n_labels(indexes)
+
+    assert asyncio.run(meets_a_slow_store()) == (1, 1)
 
 
 class NumberedStore(MemoryLabelStore):
