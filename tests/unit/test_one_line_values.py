@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from tiny import tiny_corpus, tiny_subject
 
 import autointerp
+from autointerp.core.ids import Side
 from autointerp.core.one_line import numbers, quoted
 from autointerp.core.scores import Score
 from autointerp.dictionary import LabelledUnits, open_example
+from autointerp.statistics.text_differences import TextDifference, TextScore
 from autointerp.store.labels import MemoryUnitStore
 
 LINE = 160
@@ -113,6 +115,18 @@ def public_values(folder: Path) -> Iterator[Any]:
     example = open_example()
     yield from (example, example.manifest, *example)
     yield from (label.read_records() for label in example)
+    yield a_report()
+
+
+def a_report() -> autointerp.RescoreReport:
+    """One label with a score on each of two texts."""
+    score = TextScore(0.4, 0.31, 0.52, n_windows=60, n_documents=20, reason=None)
+    difference = TextDifference(-0.3, -0.4, -0.2, p=0.001, reason=None)
+    unit, text = make_label().unit, "names of rivers and of towns that stand on their banks " * 3
+    label = autointerp.RescoredLabel(
+        *(unit, Side.POSITIVE, text, "rules", None, None, score, score, difference), q=0.01
+    )
+    return autointerp.RescoreReport("tiny", "wiki", "python", 8206, 300, (label,))
 
 
 def parts_of(value: Any) -> Iterator[Any]:
