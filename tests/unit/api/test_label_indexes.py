@@ -147,3 +147,20 @@ def test_a_folder_that_cannot_be_written_holds_no_reader_up(tmp_path: Path) -> N
     (tmp_path / "indexes").write_bytes(b"")
     indexes = LabelIndexes(NumberedStores(), refresh_s=0.0, folder=tmp_path / "indexes")
     assert asyncio.run(n_labels(indexes)) == 5
+
+
+def test_an_index_that_cannot_be_kept_is_told_once_and_labels_are_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    indexes = LabelIndexes(NumberedStores(), refresh_s=0.0, folder=tmp_path / "file")
+
+    async def refreshed() -> int:
+        index = await indexes.fresh("tiny")
+        for thread in threading.enumerate():
+            if thread.name == "index-of-labels":
+                await asyncio.to_thread(thread.join, 60)
+        return len(index)
+
+    assert [asyncio.run(refreshed()) for _ in range(3)] == [6000, 6000, 6000]
+    assert caplog.text.count("the index of labels was not kept") == 1
