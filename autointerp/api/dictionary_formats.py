@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import logging
 import re
@@ -13,12 +12,14 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
-from typing import IO, cast
+from typing import IO, TypeVar, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
+from autointerp.core.asynchrony import prefetch
 from autointerp.core.errors import AutointerpError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.unreadable import if_readable
@@ -39,9 +40,12 @@ from autointerp.store.labels.layout import SideKey
 
 _LOGGER = logging.getLogger("autointerp.api")
 _ROW_GROUP = 4096
+_Q_VALUE = ROW_SCHEMA.names.index("q_value")
 # No string of JSON can hold these bytes: its quotes are escaped.
 _P_VALUE = re.compile(rb'"p_value": ?([^,}]+)[,}]')
 _NO_Q = re.compile(rb'"q_value": ?null')
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +81,30 @@ class Format:
 
 
 def _write_jsonl(source: LabelRows, file: IO[bytes]) -> None:
-    for rows in _adjusted(source.rows):
-        file.write(b"".join(rows))
+    for lines in _groups(source.rows, _lines):
+        file.write(lines())
         file.flush()
 
 
 def _write_parquet(source: LabelRows, file: IO[bytes]) -> None:
-    options = pj.ParseOptions(explicit_schema=ROW_SCHEMA, unexpected_field_behavior="error")
     with pq.ParquetWriter(file, ROW_SCHEMA, compression="zstd") as parquet:
         file.flush()
-        for rows in _adjusted(source.rows):
-            block = b"".join(rows)
-            # One block, so that a row that is longer than usual is not cut.
-            reading = pj.ReadOptions(use_threads=False, block_size=len(block) + 1)
-            table = pj.read_json(io.BytesIO(block), reading, options)
-            parquet.write_table(table.select(ROW_SCHEMA.names).cast(ROW_SCHEMA))
+        # Reading rows takes most of the time, beside which the group before them is written.
+        for table in prefetch(_groups(source.rows, _table), n_threads=1):
+            parquet.write_table(table)
             file.flush()
+
+
+def _table(rows: Sequence[bytes], adjusted: Sequence[float | None]) -> pa.Table:
+    """A row group with its q-values."""
+    block = b"\n".join(rows)
+    options = pj.ParseOptions(explicit_schema=ROW_SCHEMA, unexpected_field_behavior="error")
+    # One block, so that a row that is longer than usual is not cut.
+    reading = pj.ReadOptions(use_threads=False, block_size=len(block) + 1)
+    table = pj.read_json(pa.BufferReader(block), reading, options).select(ROW_SCHEMA.names)
+    given = table.column(_Q_VALUE).combine_chunks()
+    known = pc.coalesce(given, pa.array(adjusted, pa.float64()))
+    return table.set_column(_Q_VALUE, ROW_SCHEMA.field(_Q_VALUE), known).cast(ROW_SCHEMA)
 
 
 def _write_neuronpedia(source: LabelRows, file: IO[bytes]) -> None:
@@ -142,23 +154,32 @@ def _packed(member: tarfile.TarInfo, data: bytes = b"") -> bytes:
     return head + data + bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
-def _adjusted(rows: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Row groups of lines with the q-values that all rows together give."""
+def _lines(rows: Sequence[bytes], adjusted: Sequence[float | None]) -> bytes:
+    """Lines with their q-values."""
+    return b"".join(map(_line, rows, adjusted))
+
+
+def _groups(
+    rows: Sequence[bytes], make: Callable[[Sequence[bytes], Sequence[float | None]], T]
+) -> Iterator[Callable[[], T]]:
+    """What makes each row group of its rows and of the q-values that all rows together give."""
     adjusted = q_values([_p_value(row) for row in rows])
     for first in range(0, len(rows), _ROW_GROUP):
         group = slice(first, first + _ROW_GROUP)
-        yield [_line(row, q) for row, q in zip(rows[group], adjusted[group], strict=True)]
+        yield partial(make, rows[group], adjusted[group])
 
 
 def _p_value(row: bytes) -> float | None:
-    match = _P_VALUE.search(row)
+    match = _P_VALUE.match(row, max(0, row.find(b'"p_value":')))
     return None if match is None or match[1] == b"null" else float(match[1])
 
 
 def _line(row: bytes, q_value: float | None) -> bytes:
     line = row.strip()
-    if q_value is not None:
-        line = _NO_Q.sub(b'"q_value":' + repr(q_value).encode(), line, count=1)
+    match = _NO_Q.match(line, max(0, line.find(b'"q_value":')))
+    if q_value is not None and match is not None:
+        first, last = match.span()
+        line = b'%b"q_value":%b%b' % (line[:first], repr(q_value).encode(), line[last:])
     return line + b"\n"
 
 
