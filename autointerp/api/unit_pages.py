@@ -20,7 +20,7 @@ from autointerp.api.tagged_body import TaggedBody
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import HookPoint, Side, UnitId
-from autointerp.core.records import ActivationRecord, band_order
+from autointerp.core.records import ActivationRecord, UnitSets, band_order
 from autointerp.core.scores import ScorerResult
 from autointerp.core.unit_kinds import kinds_of
 from autointerp.core.unreadable import OnUnreadable, if_readable
@@ -69,9 +69,13 @@ def labels_of(
 
 def records_of(store: LabelStore, label: Label, on_unreadable: OnUnreadable) -> LabelRecords | None:
     """What the explainer read and the scorer judged, or None where it was not kept."""
-    read = partial(store.get_sets, label.unit, label.side, label.origin)
-    sets = if_readable(read, on_unreadable)
+    sets = _sets_of(store, label, on_unreadable)
     return None if sets is None else label_records(label, sets)
+
+
+def _sets_of(store: LabelStore, label: Label, on_unreadable: OnUnreadable) -> UnitSets | None:
+    """The records behind a label, or None where they were not kept."""
+    return if_readable(partial(store.get_sets, label.unit, label.side, label.origin), on_unreadable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +125,19 @@ class UnitPages:
                 self._kept.move_to_end(key)
                 return known[1]
         unreadable: list[AutointerpError] = []
-        labels = labels_of(sides, unit, unreadable)
-        others = store.kept_of(unit, unreadable.append) if has_kept else ()
-        result = TaggedBody.of(_unit_page(store, labels, others, unreadable, trials=trials))
+        with store.reading():
+            labels = labels_of(partial(sides, with_trials=trials), unit, unreadable)
+            others = store.kept_of(unit, unreadable.append) if has_kept else ()
+            sets = [_sets_of(store, label, unreadable.append) for label in labels]
+            if not trials and any(own is not None for own in sets):
+                # What was predicted is shown beside the records.
+                labels = _whole(labels, sides)
+        records = [
+            None if own is None else label_records(label, own)
+            for label, own in zip(labels, sets, strict=True)
+        ]
+        page = _unit_page(labels, records, others, unreadable, trials=trials)
+        result = TaggedBody.of(page)
         # What could not be read may be readable without a change.
         self._keep(key, None if unreadable else stamp, result)
         return result
@@ -163,12 +177,19 @@ def page_of_origin(
         raise Problem(404, "label_unknown", detail)
     others = [label for label in there if all(label is not one for one in shown.values())]
     labels = tuple(shown[side] for side in Side if side in shown)
-    return TaggedBody.of(_unit_page(store, labels, others, unreadable, trials=trials))
+    records = [records_of(store, label, unreadable.append) for label in labels]
+    return TaggedBody.of(_unit_page(labels, records, others, unreadable, trials=trials))
+
+
+def _whole(labels: Sequence[Label], sides: LoadSides) -> tuple[Label, ...]:
+    """The labels with their trials, without those of one whose trials are damaged."""
+    whole = {label.side: label for label in sides(lambda _: None)}
+    return tuple(whole.get(label.side, label) for label in labels)
 
 
 def _unit_page(
-    store: LabelStore,
     labels: Sequence[Label],
+    records: Sequence[LabelRecords | None],
     others: Sequence[Label],
     unreadable: list[AutointerpError],
     *,
@@ -176,7 +197,7 @@ def _unit_page(
 ) -> bytes:
     # Stored values were checked when they were read, so that they are not checked again.
     unit = labels[0].unit
-    shown = [_side(label, records_of(store, label, unreadable.append), trials) for label in labels]
+    shown = [_side(label, own, trials) for label, own in zip(labels, records, strict=True)]
     page = {
         "unit": str(unit),
         "model": unit.subject,

@@ -93,11 +93,13 @@ class ScorerResult:
     trials: tuple[Trial, ...]
     notes: tuple[str, ...] = ()
     """What a reader must know: the kind of simulation, mass outside the levels."""
+    n_unread: Annotated[int, later_fields.LATER] = 0
+    """Trials that are not in `trials`, as a store was not asked for them; none of them failed."""
 
     @property
     def n_asked(self) -> int:
         """Questions asked."""
-        return len(self.trials)
+        return len(self.trials) + self.n_unread
 
     @property
     def n_failed(self) -> int:

@@ -203,15 +203,17 @@ class Unpacker:
         """Bytes."""
         return bytes(self._take(("B",)))
 
-    def skip_ints(self, n: int) -> None:
-        """Leaves out so many arrays of whole numbers."""
+    def skip_ints(self, n: int) -> int:
+        """Leaves out so many arrays of whole numbers; how many numbers the last one has."""
+        length = 0
         for _ in range(n):
-            self._skip()
+            length = self._skip()[1]
+        return length
 
     def skip_floats(self, n: int) -> None:
         """Leaves out so many arrays of numbers."""
         for _ in range(n):
-            if self._skip() != _WIDEST:
+            if self._skip()[0] != _WIDEST:
                 self._skip()
 
     def skip_optional_floats(self, n: int) -> None:
@@ -225,11 +227,11 @@ class Unpacker:
         """Whether all was read."""
         return self._place == len(self._data)
 
-    def _skip(self) -> str:
+    def _skip(self) -> tuple[str, int]:
         code, n = struct.unpack_from("<cI", self._data, self._place)
         kind = code.decode("latin-1")
         self._place += struct.calcsize("<cI") + n * array(kind).itemsize
-        return str(kind)
+        return kind, n
 
     def _take(self, codes: Sequence[str]) -> array:  # type: ignore[type-arg]
         code, n = struct.unpack_from("<cI", self._data, self._place)

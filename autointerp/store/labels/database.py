@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -59,6 +60,7 @@ class Database:
     def __init__(self, path: Path, tables: str, *, scratch: bool = False) -> None:
         """`tables` make what a new file holds; a scratch file is synced by whoever renames it."""
         self.path, self._scratch = path, scratch
+        self._thread = threading.local()
         self._page, self._tables = tables.strip().split(";", 1)
 
     @contextmanager
@@ -71,11 +73,32 @@ class Database:
             InputError: a newer autointerp wrote it.
             StorageError: it cannot be read.
         """
+        held = getattr(self._thread, "held", None)
+        if held is not None:
+            with self._errors("read"):
+                yield held
+            return
         if not self.is_there():
             yield None
             return
         with self._errors("read"), closing(self._reader()) as connection:
             yield connection if self._version(connection) else None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """What this thread reads in the block goes through one connection, which has no lock.
+
+        Raises:
+            InputError: a newer autointerp wrote it.
+            StorageError: it cannot be read.
+        """
+        with self.reading() as connection:
+            before = getattr(self._thread, "held", None)
+            self._thread.held = connection
+            try:
+                yield
+            finally:
+                self._thread.held = before
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:

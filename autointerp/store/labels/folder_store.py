@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Hashable, Iterator, Mapping, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import groupby
 from pathlib import Path
@@ -134,17 +134,23 @@ class FolderLabelStore(LabelStore):
         return self._of(unit, side, unpack_label)
 
     @override
+    def reading(self) -> AbstractContextManager[None]:
+        return self._table.database.held()
+
+    @override
     def get_sides(
-        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+        self,
+        unit: UnitId,
+        on_unreadable: OnUnreadable = refuse_unreadable,
+        *,
+        with_trials: bool = True,
     ) -> tuple[Label, ...]:
         labels = self._labels()
         if not isinstance(labels, LabelDatabase):
-            return super().get_sides(unit, on_unreadable)
+            return super().get_sides(unit, on_unreadable, with_trials=with_trials)
         found = if_readable(partial(labels.sides, key_of(unit, Side.POSITIVE)), on_unreadable)
-        reads = (
-            partial(unpack_label, data, where=labels.where(key), advice=self._advice)
-            for key, data in found or ()
-        )
+        unpack = partial(unpack_label, advice=self._advice, with_trials=with_trials)
+        reads = (partial(unpack, data, where=labels.where(key)) for key, data in found or ())
         read = (if_readable(read, on_unreadable) for read in reads)
         return tuple(label for label in read if label is not None and label.unit == unit)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
@@ -28,8 +28,10 @@ NO_ROWS = "this store has no rows: it was opened without a function that makes t
 class LoadSides(Protocol):
     """Decodes the labels of a unit's sides, positive first; empty where there are none."""
 
-    def __call__(self, on_unreadable: OnUnreadable = refuse_unreadable) -> tuple[Label, ...]:
-        """Those that can be read."""
+    def __call__(
+        self, on_unreadable: OnUnreadable = refuse_unreadable, *, with_trials: bool = True
+    ) -> tuple[Label, ...]:
+        """Those that can be read; without trials as of `get_without_trials`."""
 
 
 class UnitStore(Protocol):
@@ -91,11 +93,20 @@ class LabelStore(UnitStore, Protocol):
     def sets_are_local(self) -> bool:
         """Whether reading sets needs nothing but this machine."""
 
+    def reading(self) -> AbstractContextManager[None]:
+        """For some reads of this thread in a row, for which a store may open a file once."""
+        return nullcontext()
+
     def get_sides(
-        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+        self,
+        unit: UnitId,
+        on_unreadable: OnUnreadable = refuse_unreadable,
+        *,
+        with_trials: bool = True,
     ) -> tuple[Label, ...]:
         """The labels of a unit's sides, positive first; empty where there are none."""
-        reads = (partial(self.get_label, unit, side) for side in Side)
+        get = self.get_label if with_trials else self.get_without_trials
+        reads = (partial(get, unit, side) for side in Side)
         result = (if_readable(read, on_unreadable) for read in reads)
         return tuple(label for label in result if label is not None)
 

@@ -39,9 +39,13 @@ class NamedFolderStore(FolderLabelStore):
 
     @override
     def get_sides(
-        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+        self,
+        unit: UnitId,
+        on_unreadable: OnUnreadable = refuse_unreadable,
+        *,
+        with_trials: bool = True,
     ) -> tuple[Label, ...]:
-        return super().get_sides(self._own(unit), on_unreadable)
+        return super().get_sides(self._own(unit), on_unreadable, with_trials=with_trials)
 
     @override
     def stamp(self, unit: UnitId) -> Hashable | None:

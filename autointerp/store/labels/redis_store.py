@@ -140,9 +140,13 @@ class RedisLabelStore(LabelStore):
 
     @override
     def get_sides(
-        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+        self,
+        unit: UnitId,
+        on_unreadable: OnUnreadable = refuse_unreadable,
+        *,
+        with_trials: bool = True,
     ) -> tuple[Label, ...]:
-        return self.sides_of([unit])[0](on_unreadable)
+        return self.sides_of([unit])[0](on_unreadable, with_trials=with_trials)
 
     @override
     def sides_of(self, units: Sequence[UnitId]) -> list[LoadSides]:
@@ -151,10 +155,14 @@ class RedisLabelStore(LabelStore):
         read = dict(self._read(list(chain.from_iterable(ours.values())))) if ours else {}
 
         def sides(
-            unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+            unit: UnitId,
+            on_unreadable: OnUnreadable = refuse_unreadable,
+            *,
+            with_trials: bool = True,
         ) -> tuple[Label, ...]:
             there = (field for field in ours.get(unit, ()) if field in read)
-            reads = (partial(self._decoded, field, read[field]) for field in there)
+            decoded = partial(self._decoded, with_trials=with_trials)
+            reads = (partial(decoded, field, read[field]) for field in there)
             labels = (if_readable(read, on_unreadable) for read in reads)
             return tuple(label for label in labels if label is not None)
 

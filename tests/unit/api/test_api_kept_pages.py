@@ -31,16 +31,16 @@ SETTLED_S = 0.15
 
 
 class CountingStore(FolderLabelStore):
-    """Counts how often labels are read."""
+    """Counts how often all labels of a unit are read."""
 
     n_reads = 0
 
     @override
-    def get_sides(
+    def kept_of(
         self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
     ) -> tuple[Label, ...]:
         self.n_reads += 1
-        return super().get_sides(unit, on_unreadable)
+        return super().kept_of(unit, on_unreadable)
 
 
 class CountingStores(FolderLabelStores):
