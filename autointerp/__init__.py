@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     )
     from autointerp.core.explanations import Label, LabelStatus
     from autointerp.core.ids import Side, UnitId
+    from autointerp.core.unit_matches import MatchReport, UnitMatch
     from autointerp.corpora import TokenCorpus, load_corpus
     from autointerp.dictionary import Dictionary, LabelledUnits, open_dictionary
     from autointerp.dictionary.rescored_labels import RescoredLabel, RescoreReport
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         wrap_subject,
     )
     from autointerp.wiring.file_runs import score_explanation
+    from autointerp.wiring.match_runs import match_units
     from autointerp.wiring.memory_runs import label
     from autointerp.wiring.rescore_runs import rescore
 
@@ -73,6 +75,7 @@ __getattr__ = lazy_names(
         "core.errors": "AutointerpError InputError StorageError UpstreamError",
         "core.ids": "Side UnitId",
         "core.explanations": "Label LabelStatus",
+        "core.unit_matches": "MatchReport UnitMatch",
         "corpora": "TokenCorpus load_corpus",
         "dictionary": "Dictionary LabelledUnits open_dictionary",
         "dictionary.rescored_labels": "RescoreReport RescoredLabel",
@@ -83,6 +86,7 @@ __getattr__ = lazy_names(
             "parse_units random_directions wrap_subject"
         ),
         "wiring.file_runs": "score_explanation",
+        "wiring.match_runs": "match_units",
         "wiring.memory_runs": "label",
         "wiring.rescore_runs": "rescore",
     },
@@ -103,6 +107,7 @@ __all__ = [
     "LabelStatus",
     "LabelledUnits",
     "LazySummary",
+    "MatchReport",
     "OpenAICompatible",
     "RescoreReport",
     "RescoredLabel",
@@ -117,6 +122,7 @@ __all__ = [
     "TextActivations",
     "TokenCorpus",
     "UnitId",
+    "UnitMatch",
     "UpstreamError",
     "__version__",
     "all_neurons",
@@ -128,6 +134,7 @@ __all__ = [
     "load_sae",
     "load_subject",
     "load_summary",
+    "match_units",
     "merge_summaries",
     "open_dictionary",
     "open_summary",

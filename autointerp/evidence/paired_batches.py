@@ -1,0 +1,79 @@
+"""Two models' activations on the same text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.core.ids import UnitId
+from autointerp.evidence.aligned_texts import AlignedText
+from autointerp.statistics.paired_moments import Floats
+from autointerp.subjects import HookUnits, SubjectModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MatchedSide:
+    """The units of one of two models."""
+
+    subject: SubjectModel
+    units: tuple[HookUnits, ...]
+
+    @property
+    def ids(self) -> tuple[UnitId, ...]:
+        """By hook point as they were given."""
+        return tuple(
+            UnitId(self.subject.name, group.hook, index)
+            for group in self.units
+            for index in group.indices
+        )
+
+    @property
+    def two_sided(self) -> NDArray[np.bool_]:
+        """Of each unit, whether its sign carries no preference, so that an opposite is a match."""
+        return np.array(
+            [self.subject.two_sided(group.hook) for group in self.units for _ in group.indices]
+        )
+
+    def read(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Activations, shape (row, unit, pos)."""
+        return self.subject.read_rows(rows, {group.hook: group.indices for group in self.units})
+
+
+class PairedBatch(NamedTuple):
+    """Both models' activations at the tokens of some windows that end together."""
+
+    sides: tuple[Floats, Floats]
+    """Shapes (token, unit)."""
+    documents: NDArray[np.int64]
+    """Position in the corpus of each token's document."""
+    apart: tuple[Floats, Floats]
+    """The first model's beside the second's of the next window, in the same order within it."""
+    apart_documents: NDArray[np.int64]
+    """Those of the first model's tokens."""
+
+    @classmethod
+    def of(cls, texts: Sequence[AlignedText], sides: Sequence[MatchedSide]) -> PairedBatch:
+        """Reads the windows with both models."""
+        first = sides[0].read([text.first for text in texts])
+        second = sides[1].read([text.second for text in texts])
+        rows = [first[row][:, text.at_first].T for row, text in enumerate(texts)]
+        others = [second[row][:, text.at_second].T for row, text in enumerate(texts)]
+        # Another window's tokens, at about the same place in it.
+        moved = others[1:] + others[:1] if len(others) > 1 else []
+        kept = [min(len(a), len(b)) for a, b in zip(rows, moved, strict=False)]
+        of = np.array([text.document for text in texts])
+        return cls(
+            (np.concatenate(rows), np.concatenate(others)),
+            np.repeat(of, [len(row) for row in rows]),
+            (_first_rows(rows, kept), _first_rows(moved or others, kept)),
+            np.repeat(of[: len(kept)], kept),
+        )
+
+
+def _first_rows(parts: Sequence[Floats], kept: Sequence[int]) -> Floats:
+    """So many rows of each part, of as many parts as are told."""
+    return np.concatenate([parts[0][:0], *(p[:n] for p, n in zip(parts, kept, strict=False))])
