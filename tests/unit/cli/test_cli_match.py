@@ -1,0 +1,80 @@
+"""``autointerp match``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Cli
+from rich.console import Console
+from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
+
+from autointerp.cli.rendering.match_table import print_matches
+from autointerp.core.ids import UnitId
+from autointerp.core.unit_matches import MatchReport, UnitMatch
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "small"
+    tiny_gpt2().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_texts(tmp_path_factory.mktemp("texts"), tiny_texts(60, n_words=40))
+
+
+def test_two_layers_of_a_model_are_compared(cli: Cli, model: Path, texts: Path) -> None:
+    words = ["match", str(model), str(model), "--units", "0:0-9", "--other-units", "layer:1"]
+    ended = cli(*words, "--corpus", str(texts), "--tokens", "2000", "--n-ctx", "16", "--json")
+    assert ended.code == 0
+    report = json.loads(ended.out)
+    assert [one["unit"]["index"] for one in report["of_first"]] == list(range(10))
+    assert len(report["of_second"]) == 64
+    assert report["n_chosen_tokens"] + report["n_tested_tokens"] <= 2000
+    assert all(-1 <= one["correlation"] <= 1 for one in report["of_first"])
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ((), "which units? Add --units, for example --units layer:5"),
+        (("--units", "layer:0"), "was to be compared with itself"),
+        (("--units", "layer:0", "--other-units", "layer:7"), "has layers 0 to 1"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused_in_a_sentence(
+    cli: Cli, model: Path, more: tuple[str, ...], message: str
+) -> None:
+    ended = cli("match", str(model), str(model), *more)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_lines_fit_and_name_what_was_found(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def match(index: int, correlation: float | None) -> UnitMatch:
+        unit = UnitId("one", "blocks.3.mlp.hook_post", index)
+        if correlation is None:
+            return UnitMatch(unit, None, None, None, None, None, False, None, None)
+        other = UnitId("two", "blocks.4.mlp.hook_post", index + 1)
+        ends = sorted((correlation - 0.05, correlation + 0.05))
+        return UnitMatch(unit, other, correlation, *ends, 0.02, True, correlation**2, 0.9)
+
+    matches = (match(7, 0.4), match(2, -0.8), match(5, None))
+    report = MatchReport("one", "two", "wiki", 4000, 3000, 20, 8, matches, matches[:1])
+    print_matches(report, Console(width=width, highlight=False, no_color=True))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    text = " ".join(" ".join(lines).split())
+    assert "Of 2 units of layer 3 of one, 1 have one in layer 3 of two" in text
+    rows = [line.split() for line in lines if line.startswith("3:")]
+    assert [row[:2] for row in rows] == [["3:2", "4:3"], ["3:7", "4:8"]]
+    assert ("95 % interval" in text.split("matches are chosen")[0].split("most alike")[1]) == (
+        width == 160
+    )
