@@ -12,7 +12,7 @@ from autointerp.core.records import NeuronStats, TokenMeans, UnitSets
 from autointerp.core.unit_evidence import Absent, Measure, Quantity, UnitEvidence
 from autointerp.evidence.next_tokens import NextTokens
 from autointerp.evidence.weight_evidence import WeightEvidence
-from autointerp.evidence.window_evidence import window_evidence
+from autointerp.evidence.window_evidence import TableRows, window_evidence
 from autointerp.statistics.distribution_shape import BinnedNumbers
 from autointerp.subjects import SubjectModel
 
@@ -40,11 +40,11 @@ class FreeEvidence:
         following = self._next.of(
             {(k[0], k[1]): one.sets.explain.activating for k, one in living.items()}
         )
-        result = {}
+        result, rows = {}, TableRows()
         for key, one in units.items():
             found = list(distribution_measures(one.stats, key[1]))
             if key in living:
-                found += [*window_evidence(one.sets, one.token_means), following[key]]
+                found += [*window_evidence(one.sets, one.token_means, rows), following[key]]
             known = weights.get(key, UnitEvidence(()))
             result[key] = known.with_measures(found)
         return result

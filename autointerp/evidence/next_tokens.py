@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float
+from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.core.errors import InputError
@@ -13,7 +15,7 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import ActivationRecord
 from autointerp.core.unit_evidence import Absent, Measure, Quantity
 from autointerp.evidence.output_weights import Readout, final_directions, readout, token_effects
-from autointerp.subjects import SubjectModel, select_units
+from autointerp.subjects import HookUnits, SubjectModel, select_units
 
 _EVERY = 8
 """Of the other tokens of the exemplars so many are one that is compared."""
@@ -40,37 +42,38 @@ class NextTokens:
             self._readout = self._readout or readout(self._subject)
         except InputError:
             return dict.fromkeys(exemplars, lacking)
-        tokens = {key: (_following(r, key[1]), _others(r)) for key, r in exemplars.items()}
-        every = sorted({token for both in tokens.values() for part in both for token in part})
-        place = {token: number for number, token in enumerate(every)}
-        result = {}
+        parts = {key: (_following(r, key[1]), _others(r)) for key, r in exemplars.items()}
+        joined = [token for both in parts.values() for part in both for token in part]
+        every, places = np.unique(np.array(joined, dtype=np.int64), return_inverse=True)
+        result, end = {}, 0
         with torch.inference_mode():
-            for group in select_units(unit for unit, _ in exemplars):
-                effects = self._effects(self._readout, group.hook, group.indices, every)
-                for key, (following, others) in tokens.items():
-                    if key[0].hook != group.hook:
-                        continue
-                    if effects is None:
-                        result[key] = lacking
-                        continue
-                    line = key[1].sign * effects[group.indices.index(key[0].index)]
-                    own, chance = (
-                        line[[place[token] for token in part]] for part in (following, others)
-                    )
-                    result[key] = _measure(own, chance)
+            groups = {
+                group.hook: (group.indices, self._effects(self._readout, group, every))
+                for group in select_units(unit for unit, _ in exemplars)
+            }
+            for (unit, side), (following, others) in parts.items():
+                first, end = end, end + len(following) + len(others)
+                indices, effects = groups[unit.hook]
+                if effects is None:
+                    result[unit, side] = lacking
+                    continue
+                line = side.sign * effects[indices.index(unit.index)]
+                chosen = line[torch.from_numpy(places[first:end])]
+                n = len(following)
+                result[unit, side] = _measure(chosen[:n], chosen[n:])
         return result
 
     def _effects(
-        self, read: Readout, hook: str, indices: Sequence[int], tokens: Sequence[int]
+        self, read: Readout, group: HookUnits, tokens: NDArray[np.int64]
     ) -> Float[Tensor, "unit token"] | None:
         """In standard deviations over the vocabulary; None where nothing is written."""
         try:
-            directions = final_directions(self._subject, hook, indices)
+            directions = final_directions(self._subject, group.hook, group.indices)
         except InputError:
             return None
         n = len(read.weights)
         sample = torch.arange(0, n, max(1, n // _SAMPLE), device=read.weights.device)
-        chosen = torch.as_tensor(list(tokens), dtype=torch.long, device=sample.device)
+        chosen = torch.as_tensor(tokens, device=sample.device)
         rows = torch.cat([sample, chosen])
         part = Readout(read.weights[rows], read.gain, read.centred)
         effects = torch.nan_to_num(token_effects(part, directions), posinf=0.0, neginf=0.0)
@@ -82,8 +85,9 @@ class NextTokens:
 def _following(records: Sequence[ActivationRecord], side: Side) -> list[int]:
     tokens: list[int] = []
     for record in records:
-        line = record.side(side)
-        peak = max(range(len(line)), key=line.__getitem__)
+        line = record.activations
+        largest = max(line) if side is Side.POSITIVE else min(line)
+        peak = line.index(largest) if side.sign * largest > 0 else 0
         tokens += record.token_ids[peak + 1 : peak + 2]
     return tokens
 

@@ -7,8 +7,11 @@ part of its length, which leaves everything but their place as it was.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,10 +46,17 @@ class _Windows:
     """Of the side in parts of the largest, the same shape."""
     peak: float
     """The largest, model units."""
+    means: Floats
+    """Of the activations, shape (window,)."""
+    squares: Floats
+    """Mean squares of the activations, shape (window,)."""
     weights: Floats
     """Shape (window,)."""
     inside: NDArray[np.bool_]
     """Which of them begin inside a document."""
+    shifts: Ints
+    """By how much each window's activations are moved along it, shape (turn, window); not at all
+    in the first turn."""
 
     @classmethod
     def of(cls, records: Sequence[ActivationRecord], side: Side) -> _Windows | None:
@@ -55,33 +65,64 @@ class _Windows:
         whole = [record for record in records if len(record.token_ids) == length]
         if len(whole) < _FEWEST_WINDOWS or length < 2:
             return None
-        activations = side.sign * np.array([record.activations for record in whole])
+        activations = side.sign * _rows([record.activations for record in whole], "d")
         # In parts of the peak: nothing here depends on the unit, and rounding is told by its size.
         peak = max(float(activations.max()), 1e-300)
+        activations = np.maximum(activations / peak, 0.0)
         return cls(
-            np.array([record.token_ids for record in whole]),
-            np.maximum(activations / peak, 0.0),
+            _rows([record.token_ids for record in whole], "q"),
+            activations,
             peak,
+            activations.mean(axis=1),
+            (activations**2).mean(axis=1),
             np.array([record.weight for record in whole]),
             np.array([record.offset > 0 for record in whole]),
+            _shifts(len(whole), length),
         )
 
 
-def _moved(windows: _Windows) -> list[Floats]:
-    """The activations, each window's moved along it by a part of its own of the length."""
-    n, length = windows.ids.shape
-    result = []
-    for turn in range(1, _N_CHANCE + 1):
-        # Multiples of the golden ratio are spread evenly, whatever the number of windows.
-        parts = np.arange(1, n + 1) * _GOLDEN * turn % 1.0
-        places = np.arange(length) + (parts * length).astype(int)[:, None]
-        result.append(np.take_along_axis(windows.activations, places % length, axis=1))
-    return result
+def _rows(rows: Sequence[Sequence[float]], code: str) -> NDArray[Any]:
+    """Rows of one length as an array of doubles (``d``) or whole numbers (``q``)."""
+    # Packed a row at a time they are read in a third of the time that numpy takes.
+    pack = struct.Struct(f"{len(rows[0])}{code}").pack
+    return np.frombuffer(b"".join([pack(*row) for row in rows]), code).reshape(len(rows), -1)
 
 
-def window_evidence(sets: UnitSets, table: TokenMeans) -> Iterator[Measure]:
-    """In the order of `Quantity`; the table is of the side's mean activation at each token."""
-    side = sets.held_out.side
+@lru_cache(maxsize=64)
+def _shifts(n: int, length: int) -> Ints:
+    # Multiples of the golden ratio are spread evenly, whatever the number of windows.
+    turns = np.arange(_N_CHANCE + 1)[:, None]
+    return (np.arange(1, n + 1) * _GOLDEN * turns % 1.0 * length).astype(np.int64)
+
+
+class TableRows:
+    """Where tokens stand in the tables of units, made once for tables of the same tokens."""
+
+    def __init__(self) -> None:
+        self._tokens: object = None
+        self._rows: Ints = np.zeros(1, dtype=np.int64)
+
+    def predicted(self, table: TokenMeans, ids: Ints) -> Floats:
+        """What `TokenMeans.predict` gives, for whole arrays."""
+        tokens, means, _ = table.columns()
+        if self._tokens is not tokens:
+            known = np.asarray(tokens)
+            # One more stands for all tokens beyond the largest that is known.
+            self._rows = np.full(int(known.max(initial=0)) + 2, len(known))
+            self._rows[known] = np.arange(len(known))
+            self._tokens = tokens
+        rows = self._rows[np.minimum(ids, len(self._rows) - 1)]
+        return np.append(means, table.overall)[rows]
+
+
+def window_evidence(
+    sets: UnitSets, table: TokenMeans, rows: TableRows | None = None
+) -> Iterator[Measure]:
+    """In the order of `Quantity`; the table is of the side's mean activation at each token.
+
+    Units of one subject model may share what finds their tokens in their tables.
+    """
+    side, rows = sets.held_out.side, rows or TableRows()
     windows = _Windows.of(sets.held_out.records, side)
     if windows is None or not windows.activations.any():
         reason = Absent.FEW_WINDOWS if windows is None else Absent.CONSTANT
@@ -91,16 +132,16 @@ def window_evidence(sets: UnitSets, table: TokenMeans) -> Iterator[Measure]:
         ):
             yield Measure(quantity, None, absent=reason)
     else:
-        moved = _moved(windows)
-        yield from _positions(windows, moved)
+        yield from _positions(windows)
         yield _between(windows)
-        expected = _predicted(table, windows.ids) / windows.peak
-        yield _repetition(windows, expected, moved)
+        yield _repetition(windows, rows.predicted(table, windows.ids) / windows.peak)
         yield _pairs(windows)
     yield _continued(sets.explain.activating, side)
 
 
-def _positions(windows: _Windows, moved: Sequence[Floats]) -> Iterator[Measure]:
+def _positions(windows: _Windows) -> Iterator[Measure]:
+    from autointerp.evidence.compiled_windows import mean_lines  # noqa: PLC0415
+
     kept = windows.inside
     if kept.sum() < _FEWEST_WINDOWS:
         yield Measure(Quantity.POSITION_SHARE, None, absent=Absent.FEW_INSIDE)
@@ -111,24 +152,17 @@ def _positions(windows: _Windows, moved: Sequence[Floats]) -> Iterator[Measure]:
     sizes = np.diff(np.append(starts, length))
     weights = windows.weights[kept] / windows.weights[kept].sum()
     # Both stay where activations are moved along their windows.
-    average = float(weights @ windows.activations[kept].mean(axis=1))
-    total = float(weights @ (windows.activations[kept] ** 2).mean(axis=1)) - average**2
-
-    def means(activations: Floats) -> Floats:
-        line = weights @ activations[kept]
-        return np.asarray(np.add.reduceat(line, starts) / sizes)
-
-    def share(activations: Floats) -> float:
-        spread = float(sizes @ (means(activations) - average) ** 2) / length
-        return spread / total if total > _NOTHING else 0.0
-
-    control = max(map(share, moved))
-    own = means(windows.activations)
-    best = int(own.argmax())
-    yield Measure.of(Quantity.POSITION_SHARE, share(windows.activations), control=control)
+    average = float(weights @ windows.means[kept])
+    total = float(weights @ windows.squares[kept]) - average**2
+    lines = mean_lines(windows.activations[kept], weights, windows.shifts[:, kept])
+    means = np.add.reduceat(lines, starts, axis=1) / sizes
+    spreads = (means - average) ** 2 @ sizes / length
+    own, *moved = (spreads / total if total > _NOTHING else np.zeros_like(spreads)).tolist()
+    yield Measure.of(Quantity.POSITION_SHARE, own, control=max(moved))
+    best = int(means[0].argmax())
     if average > 0:
         yield Measure.of(
-            Quantity.POSITION_PEAK, float(starts[best]), control=float(own[best]) / average
+            Quantity.POSITION_PEAK, float(starts[best]), control=float(means[0, best]) / average
         )
     else:
         yield Measure(Quantity.POSITION_PEAK, None, absent=Absent.CONSTANT)
@@ -137,39 +171,32 @@ def _positions(windows: _Windows, moved: Sequence[Floats]) -> Iterator[Measure]:
 def _between(windows: _Windows) -> Measure:
     """Share of the variance that lies between windows; alone by chance one over their length."""
     weights = windows.weights / windows.weights.sum()
-    means = windows.activations.mean(axis=1)
-    overall = float(weights @ means)
-    total = float(weights @ (windows.activations**2).mean(axis=1)) - overall**2
-    between = float(weights @ (means - overall) ** 2)
+    overall = float(weights @ windows.means)
+    total = float(weights @ windows.squares) - overall**2
+    between = float(weights @ (windows.means - overall) ** 2)
     length = windows.ids.shape[1]
     if total <= _NOTHING:
         return Measure(Quantity.WINDOW_SHARE, None, absent=Absent.CONSTANT)
     return Measure.of(Quantity.WINDOW_SHARE, between / total, control=1.0 / length)
 
 
-def _repetition(windows: _Windows, expected: Floats, moved: Sequence[Floats]) -> Measure:
-    """Correlation of having stood in the window before with what the token does not explain."""
-    n, length = windows.ids.shape
-    keys = windows.ids + np.arange(n)[:, None] * (int(windows.ids.max()) + 1)
-    first = np.zeros(keys.size, dtype=bool)
-    first[np.unique(keys, return_index=True)[1]] = True
-    again = (~first).reshape(n, length).astype(float)
-    weights = np.broadcast_to(
-        (windows.weights / windows.weights.sum() / length)[:, None], (n, length)
-    )
-    # Where a token stands decides both whether it can have stood there and much else.
-    again = again - (weights * again).sum(axis=0) / weights.sum(axis=0)
+def _repetition(windows: _Windows, expected: Floats) -> Measure:
+    """Correlation of having stood in the window before with what the token does not explain.
 
-    def correlation(activations: Floats) -> float:
-        rest = activations - expected
-        rest = rest - (weights * rest).sum(axis=0) / weights.sum(axis=0)
-        size = float((weights * rest**2).sum() * (weights * again**2).sum())
-        return float((weights * rest * again).sum()) / size**0.5 if size > _NOTHING else 0.0
+    Where a token stands decides both whether it can have stood there and much else.
+    """
+    from autointerp.evidence.compiled_windows import correlations_left  # noqa: PLC0415
 
-    if float((weights * (windows.activations - expected) ** 2).sum()) <= _NOTHING:
+    shares = windows.weights / windows.weights.sum() / windows.ids.shape[1]
+    left = windows.activations - expected
+    if float(shares @ (left * left).sum(axis=1)) <= _NOTHING:
         return Measure(Quantity.REPETITION, None, absent=Absent.TOKEN_EXPLAINS)
-    chance = [abs(correlation(each)) for each in moved]
-    return Measure.of(Quantity.REPETITION, correlation(windows.activations), control=max(chance))
+    both, sizes = correlations_left(
+        windows.ids, windows.activations, expected, shares, windows.shifts
+    )
+    pairs = zip(both.tolist(), sizes.tolist(), strict=True)
+    own, *moved = [one / size**0.5 if size > _NOTHING else 0.0 for one, size in pairs]
+    return Measure.of(Quantity.REPETITION, own, control=max(map(abs, moved)))
 
 
 def _pairs(windows: _Windows) -> Measure:
@@ -177,34 +204,14 @@ def _pairs(windows: _Windows) -> Measure:
 
     The mean at each pair of tokens, each place left out of its own, against that of each token.
     """
-    ids, before = windows.ids[:, 1:].ravel(), windows.ids[:, :-1].ravel()
-    activations = windows.activations[:, 1:].ravel()
-    at = np.unique(windows.ids[np.arange(len(windows.ids)), windows.activations.argmax(axis=1)])
-    chosen = np.isin(ids, at)
-    ids, before, activations = ids[chosen], before[chosen], activations[chosen]
-    if len(ids) < _FEWEST_PLACES:
+    from autointerp.evidence.compiled_windows import pair_errors  # noqa: PLC0415
+
+    n_places, alone, together, chance = pair_errors(windows.ids, windows.activations)
+    if n_places < _FEWEST_PLACES:
         return Measure(Quantity.PAIR_SHARE, None, absent=Absent.FEW_WINDOWS)
-    tokens = np.unique(ids, return_inverse=True)[1]
-    alone = _left_out(tokens, activations)
-
-    def share(previous: Ints) -> float:
-        pairs = np.unique(tokens * (int(before.max()) + 1) + previous, return_inverse=True)[1]
-        together = _left_out(pairs, activations, otherwise=alone)
-        lost = float(((activations - alone) ** 2).sum())
-        return 1.0 - float(((activations - together) ** 2).sum()) / lost
-
-    if float(((activations - alone) ** 2).sum()) <= _NOTHING:
+    if alone <= _NOTHING:
         return Measure(Quantity.PAIR_SHARE, None, absent=Absent.TOKEN_EXPLAINS)
-    chance = share(np.roll(before, len(before) // 3))
-    return Measure.of(Quantity.PAIR_SHARE, share(before), control=chance)
-
-
-def _left_out(groups: Ints, values: Floats, otherwise: Floats | None = None) -> Floats:
-    """The mean of each place's group without the place; of one alone that of `otherwise` or all."""
-    counts, sums = np.bincount(groups), np.bincount(groups, values)
-    n = counts[groups]
-    rest = np.full(len(values), values.mean()) if otherwise is None else otherwise
-    return np.where(n > 1, (sums[groups] - values) / np.maximum(n - 1, 1), rest)
+    return Measure.of(Quantity.PAIR_SHARE, 1 - together / alone, control=1 - chance / alone)
 
 
 def _continued(records: Sequence[ActivationRecord], side: Side) -> Measure:
@@ -212,23 +219,16 @@ def _continued(records: Sequence[ActivationRecord], side: Side) -> Measure:
     if not records:
         return Measure(Quantity.CONTINUED_WORD, None, absent=Absent.FEW_WINDOWS)
     extreme = max if side is Side.POSITIVE else min
-    at = [_goes_on(r.tokens, r.activations.index(extreme(r.activations))) for r in records]
-    every = [
-        _goes_on(r.tokens, place) for r in records for place in range(1, len(r.tokens), _EVERY)
-    ]
-    return Measure.of(
-        Quantity.CONTINUED_WORD, sum(at) / len(at), control=sum(every) / max(1, len(every))
-    )
+    at = every = n_every = 0
+    for record in records:
+        tokens, place = record.tokens, record.activations.index(extreme(record.activations))
+        at += _go_on(tokens[max(0, place - 1) : place], tokens[place : place + 1])
+        every += _go_on(tokens[::_EVERY], tokens[1::_EVERY])
+        n_every += len(tokens[1::_EVERY])
+    return Measure.of(Quantity.CONTINUED_WORD, at / len(records), control=every / max(1, n_every))
 
 
-def _goes_on(tokens: Sequence[str], place: int) -> bool:
-    return place > 0 and tokens[place - 1][-1:].isalpha() and tokens[place][:1].isalpha()
-
-
-def _predicted(table: TokenMeans, ids: Ints) -> Floats:
-    """What `TokenMeans.predict` gives, for whole arrays."""
-    known, means, _ = (np.asarray(column) for column in table.columns())
-    size = max(int(ids.max()), int(known.max(initial=0))) + 1
-    every = np.full(size, table.overall)
-    every[known] = means
-    return every[ids]
+def _go_on(before: Sequence[str], tokens: Sequence[str]) -> int:
+    """How many of the tokens go on with the word of the one before them."""
+    pairs = zip(before, tokens, strict=False)
+    return sum(one[-1:].isalpha() and two[:1].isalpha() for one, two in pairs)
