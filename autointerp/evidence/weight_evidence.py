@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -219,29 +220,34 @@ def _nearest(
 
     Parts are a hook point, products of all directions with its units, and the units' lengths.
     """
-    lengths = directions.norm(dim=1, keepdim=True)
-    cosines = torch.cat(
-        [products / (lengths * each).clamp_min(1e-30) for _, products, each in parts], dim=1
-    )
-    sizes = cosines.abs()
-    if own is not None:
-        sizes[torch.arange(len(own)), torch.as_tensor(own)] = -1.0
-    n = cosines.shape[1] - (own is not None)
-    best = sizes.topk(min(N_NEAR, n), dim=1).indices
-    values = cosines.gather(1, best).tolist()
-    starts = [0]
-    for _, _, each in parts:
-        starts.append(starts[-1] + len(each))
+    from autointerp.evidence.compiled_cosines import largest_cosines  # noqa: PLC0415
+
+    lengths = directions.norm(dim=1).cpu().numpy()
+    skipped = np.full(len(lengths), -1) if own is None else np.array(own)
+    places = np.full((len(lengths), N_NEAR), -1)
+    values, n = np.zeros((len(lengths), N_NEAR), dtype=np.float32), 0
+    for _, products, others in parts:
+        found = (products.cpu().numpy(), lengths, others.cpu().numpy())
+        largest_cosines(*found, skipped - n, n, (places, values))
+        n += len(others)
+    ends = np.cumsum([len(others) for _, _, others in parts])
     layers = [HookPoint(hook).layer for hook, _, _ in parts]
-    chance = three_digits(min(1.0, math.sqrt(2 * math.log(max(2, n)) / directions.shape[1])))
-    result = []
-    for places, cos in zip(best.tolist(), values, strict=True):
-        units = []
-        for place, value in zip(places, cos, strict=True):
-            part = sum(start <= place for start in starts[1:])
-            units.append(NearUnit(layers[part], place - starts[part], three_digits(value)))
-        result.append(NearUnits(relation, tuple(units), chance))
-    return result
+    n_compared = max(2, n - (own is not None))
+    chance = three_digits(min(1.0, math.sqrt(2 * math.log(n_compared) / directions.shape[1])))
+    part_of = np.searchsorted(ends, places, side="right").tolist()
+    starts = [0, *ends.tolist()]
+    return [
+        NearUnits(
+            relation,
+            tuple(
+                NearUnit(layers[part], place - starts[part], three_digits(value))
+                for part, place, value in zip(*each, strict=True)
+                if place >= 0
+            ),
+            chance,
+        )
+        for each in zip(part_of, places.tolist(), values.tolist(), strict=True)
+    ]
 
 
 def _negated(near: NearUnits) -> NearUnits:
