@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.core.scores import Score
 from autointerp.statistics.population import Sample
-from autointerp.statistics.scored_windows import Floats, ScoredWindow, ScoredWindows
+from autointerp.statistics.scored_windows import Floats, ScoredWindow
 from autointerp.statistics.sufficient_statistics import why_no_correlation
 
 _NAME = "chance_p"
 # Correlations that differ by less than this differ by rounding only.
 _SAME = 1e-9
-
-Places = NDArray[np.int64]
 
 
 def chance_of_correlation(
@@ -43,7 +40,7 @@ def chance_of_correlation(
     if n_permutations < 1:
         raise InputError(f"a p-value needs at least 1 permutation, found {n_permutations}")
     sample = Sample.of(windows, strata)
-    stored, weights = sample.windows, sample.weights
+    stored = sample.windows
     reason = why_no_correlation(sample.pool)
     if reason is not None:
         return Score.undefined(_NAME, reason, n_windows=len(stored))
@@ -56,65 +53,31 @@ def chance_of_correlation(
         reason = "no two windows or tokens could change places"
         return Score.undefined(_NAME, reason, n_windows=len(stored))
     groups = [places for _, places in sorted(alike.items())]
-    scores = _correlations(stored, np.array(weights), groups, n_permutations, seed)
+    scores = _correlations(sample, groups, n_permutations, seed)
     # The score as it is stands first, and so is among those that reach it.
     reached = scores >= scores[0] - _SAME
     return Score(_NAME, float(reached.mean()), None, None, len(stored), None)
 
 
 def _correlations(
-    windows: ScoredWindows,
-    weights: Floats,
-    groups: Sequence[Sequence[int]],
-    n_permutations: int,
-    seed: int,
+    sample: Sample, groups: Sequence[Sequence[int]], n_permutations: int, seed: int
 ) -> Floats:
     """Of the windows as they are, then of each permutation within the groups."""
-    lengths = windows.lengths
-    each = np.repeat(weights, lengths)
-    x, y = _centred(windows.real, each), _centred(windows.predicted, each)
-    starts = np.cumsum(lengths) - lengths
-    sums = np.zeros((1 + n_permutations, 3))
-    for number, group in enumerate(groups):
-        places = np.array(group)
-        tokens = starts[places][:, None] + np.arange(lengths[places[0]])
-        rng = np.random.default_rng([seed, number])
-        sums += _dealt(x[tokens], y[tokens], weights[places], n_permutations, rng)
-    n_tokens = float(weights @ lengths)
-    mean = sums[:, 0] / n_tokens
-    variance = np.maximum(sums[:, 1] / n_tokens - mean**2, _SAME**2)
-    spread = np.average(x * x, weights=each)
-    return np.asarray(sums[:, 2] / (n_tokens * np.sqrt(variance * spread)))
+    from autointerp.statistics.compiled.permuted_scores import permuted_scores  # noqa: PLC0415
+    from autointerp.statistics.compiled.random_numbers import drawing_state  # noqa: PLC0415
 
-
-def _dealt(
-    x: Floats, y: Floats, weights: Floats, n_permutations: int, rng: np.random.Generator
-) -> Floats:
-    """Weighted sums of y, y*y and x*y for the windows as they are and for each permutation.
-
-    Shape (1 + n_permutations, 3).
-    """
-    from autointerp.statistics.compiled.permuted_sums import permuted_sums  # noqa: PLC0415
-
-    n, length = x.shape
-    if not length:
-        return np.zeros((1 + n_permutations, 3))
-    order = _permutations(n_permutations, n, rng)
-    turn = rng.integers(0, length, size=order.shape)
-    turn[0] = 0
-    return np.asarray(permuted_sums(x, y, weights, order, turn))
-
-
-def _permutations(n_permutations: int, n: int, rng: np.random.Generator) -> Places:
-    """The order as it is, then random ones, shape (1 + n_permutations, n)."""
-    orders = np.tile(np.arange(n), (1 + n_permutations, 1))
-    rng.permuted(orders[1:], axis=1, out=orders[1:])
-    return orders
-
-
-def _centred(values: Floats, weights: Floats) -> Floats:
-    array = values / np.abs(values).max()
-    return np.asarray(array - np.average(array, weights=weights))
+    windows = sample.windows
+    scores = permuted_scores(
+        windows.real,
+        windows.predicted,
+        windows.lengths,
+        np.array(sample.weights),
+        np.array([place for group in groups for place in group], dtype=np.int64),
+        np.array([len(group) for group in groups], dtype=np.int64),
+        np.stack([drawing_state([seed, number]) for number in range(len(groups))]),
+        n_permutations,
+    )
+    return np.asarray(scores)
 
 
 def q_values(
