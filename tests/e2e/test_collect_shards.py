@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
 from labelling import Ended, Labelling
+from loaded_python import start_loaded
 
 from autointerp.activations import load_summary, open_summary, save_summary
 from autointerp.core.text import Split
@@ -216,9 +216,11 @@ def test_a_collection_stopped_after_a_save_goes_on_from_there(
 ) -> None:
     saved = labelling.folder / "a" / FILE
     collecting = arguments(labelling, "a", *SLOWLY, "--save-every", "0")
-    command = [sys.executable, "-c", _SIGNALS_ITSELF, str(saved), str(int(how)), *collecting]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ended.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL), ended.stderr
+    ended = start_loaded(
+        _SIGNALS_ITSELF, (str(saved), str(int(how)), *collecting), environment=os.environ
+    )
+    _, err = ended.communicate(timeout=600)
+    assert ended.returncode == (130 if how is signal.SIGINT else -signal.SIGKILL), err
     n_before = sum(open_summary(saved).n_tokens(split) for split in Split)
     said = json.loads(labelling(arguments(labelling, "a", *SLOWLY, "--resume", "--json")).out)
     assert 0 < n_before == said["n_tokens"] - said["n_new_tokens"]

@@ -20,7 +20,7 @@ PASSING: Mapping[str, Callable[[], Fault]] = {
     "408": lambda: status(408),
     "409": lambda: status(409),
     "429": lambda: status(429),
-    "429 with Retry-After": lambda: status(429, headers={"Retry-After": "1"}),
+    "429 with Retry-After": lambda: status(429, headers={"Retry-After": "0.02"}),
     "500": lambda: status(500),
     "502": lambda: html(502),
     "503": lambda: status(503),

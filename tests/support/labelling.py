@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from damaged_rows import StoredRow, stored_labels
+from loaded_python import LoadedProgram, start_loaded
 
 from autointerp.cli import run
 from autointerp.llm import ClientOptions
@@ -102,12 +101,11 @@ class Labelling:
         captured = self.capsys.readouterr()
         return Ended(code, captured.out, " ".join(captured.err.split()))
 
-    def spawn(self, arguments: list[str]) -> subprocess.Popen[str]:
+    def spawn(self, arguments: list[str]) -> LoadedProgram:
         """Starts a process of its own."""
-        command = [sys.executable, "-c", _START, *arguments]
         # No more than this at once, so that units end one after the other.
-        env = {**os.environ, "AUTOINTERP_LLM_MAX_IN_FLIGHT": "4"}
-        return subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True)
+        environment = {**os.environ, "AUTOINTERP_LLM_MAX_IN_FLIGHT": "4"}
+        return start_loaded(_START, arguments, environment=environment)
 
     def labels(self, out: str) -> list[StoredRow]:
         """The labels kept so far."""

@@ -30,7 +30,7 @@ from autointerp.activations.kernels.cpu_tokens import (
     value_of,
 )
 from autointerp.activations.kernels.decoding import FRACTION_BITS
-from autointerp.statistics.compiled.compilation import CACHED
+from autointerp.statistics.compiled.compilation import CACHED, compiled_inner
 
 _BLOCK = 768
 """Units that a thread takes at a time, at most: their running values fit its nearest cache."""
@@ -62,7 +62,7 @@ def add_units(arrays: Arrays, batch: BatchArrays, n_threads: int) -> float:
     return float(worst.max())
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> float:
     n_windows, kind = len(batch.lengths), batch.codes.dtype.type
     least = -(1 << (n_bits_of(batch.codes.dtype.type) - 1))
@@ -87,7 +87,7 @@ def _add_to_block(arrays: Arrays, batch: BatchArrays, unit: int, n: int) -> floa
     return max(_add_block_peaks(arrays, batch, block, unit), _add_moments(arrays, block, unit))
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _add_block_peaks(arrays: Arrays, batch: BatchArrays, block: Block, unit: int) -> float:
     """Returns the greatest magnitude."""
     n, n_windows, worst = len(block.sums), len(batch.lengths), np.float32(0.0)
@@ -108,7 +108,7 @@ def _add_block_peaks(arrays: Arrays, batch: BatchArrays, block: Block, unit: int
     return float(worst)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _decode_peaks(ends: Codes, side: int, peaks: NDArray[np.float32]) -> None:
     kind, n_bits = ends.dtype.type, n_bits_of(ends.dtype.type)
     sign = np.float32(1 - 2 * side)
@@ -117,7 +117,7 @@ def _decode_peaks(ends: Codes, side: int, peaks: NDArray[np.float32]) -> None:
         peaks[i] = sign * value_of(in_order(ends[i], kind, n_bits), n_bits) + _ZERO
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _keep_extremes(
     peaks: NDArray[np.float32], lengths: NDArray[np.int64], side: int, kept: NDArray[np.float32]
 ) -> np.float32:
@@ -134,7 +134,7 @@ def _keep_extremes(
     return worst
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _add_moments(arrays: Arrays, block: Block, unit: int) -> float:
     finite = True
     for i in range(len(block.sums)):
@@ -148,7 +148,7 @@ def _add_moments(arrays: Arrays, block: Block, unit: int) -> float:
     return 0.0 if finite else np.inf
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _add_fixed(fixed: NDArray[np.int64], unit: int, value: float) -> None:
     if not abs(value) < 2.0**62:
         return

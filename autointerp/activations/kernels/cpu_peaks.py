@@ -19,7 +19,7 @@ from autointerp.activations.kernels.cpu_arrays import (
     code_of,
 )
 from autointerp.activations.kernels.encoding import N_BINS
-from autointerp.statistics.compiled.compilation import CACHED
+from autointerp.statistics.compiled.compilation import CACHED, compiled_inner
 
 _LOW = np.int64(0xFFFFFFFF)
 _PRIORITY = np.int64(0x7FFFFFFF << 32)
@@ -41,7 +41,7 @@ class Room(NamedTuple):
     """As many as a sample and a batch's windows."""
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def room_for(n_units: int, n_both: int) -> Room:
     """Working memory for so many units at a time."""
     return Room(
@@ -53,7 +53,7 @@ def room_for(n_units: int, n_both: int) -> Room:
     )
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def add_peaks(  # noqa: PLR0913, PLR0917
     arrays: Arrays, batch: BatchArrays, side: int, unit: int, peaks: NDArray[np.float32], room: Room
 ) -> None:
@@ -89,7 +89,7 @@ def add_peaks(  # noqa: PLR0913, PLR0917
             _move_peaks(sample[i], kept, peaks[:, i], batch.first, room.both)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _find_ranks(
     peaks: NDArray[np.float32], window: int, last: NDArray[np.int64], room: Room
 ) -> int:
@@ -104,7 +104,7 @@ def _find_ranks(
     return int(n_found)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _find_priorities(  # noqa: PLR0913, PLR0917
     peaks: NDArray[np.float32],
     window: int,
@@ -125,7 +125,7 @@ def _find_priorities(  # noqa: PLR0913, PLR0917
     return int(n_found)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _count_active(
     peaks: NDArray[np.float32],
     threshold: np.float32,
@@ -163,7 +163,7 @@ def _priority(seed: np.int64, window: int) -> np.int64:
     return ((x >> np.int64(1)) & _PRIORITY) | np.int64(window)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _insert_falling(keys: NDArray[np.int64], key: np.int64) -> None:
     """Puts a key among falling ones, whose last falls out."""
     # Every place looks at itself and the one before: no search, and several places at a time.
@@ -174,7 +174,7 @@ def _insert_falling(keys: NDArray[np.int64], key: np.int64) -> None:
     keys[0] = max(keys[0], key)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _insert_rising(keys: NDArray[np.int64], key: np.int64) -> None:
     """Puts a key among rising ones, whose last falls out."""
     for place in range(len(keys) - 1, 0, -1):
@@ -184,7 +184,7 @@ def _insert_rising(keys: NDArray[np.int64], key: np.int64) -> None:
     keys[0] = min(keys[0], key)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _move_peaks(
     sample: NDArray[np.int64],
     kept: NDArray[np.float32],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from autointerp.activations.kernels.cpu_arrays import code_of
 from autointerp.activations.kernels.encoding import FIRST_CODE, N_BINS, N_SIGNED_BINS
-from autointerp.statistics.compiled.compilation import CACHED
+from autointerp.statistics.compiled.compilation import CACHED, compiled_inner
 
 PART = 64
 """Units whose histograms fit a thread's nearest cache."""
@@ -96,7 +96,7 @@ def _place(code: Any, kind: Any, n_bits: int) -> np.uint8:
     return np.uint8(kind(kind(N_BINS - 1) - size) if negative else kind(kind(N_BINS) + size))
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def add_dense(
     counts: NDArray[np.uint16],
     block: Block,
@@ -205,7 +205,7 @@ def _add_sides(  # noqa: PLR0913, PLR0917
         below[i] = kind(below[i] + seen)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _add_token(codes: Codes, block: Block, row: int, limit: Any) -> None:
     n, kind, n_bits = len(codes), codes.dtype.type, n_bits_of(codes.dtype.type)
     # Loops of their own: one over so many arrays at once would not become vector instructions.
@@ -231,7 +231,7 @@ def _find_places(
         places[at + i] = _place(codes[first + i], kind, n_bits)
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def count_places(
     counts: NDArray[np.uint16], places: NDArray[np.uint8], n_rows: int, unit: int
 ) -> None:
@@ -246,7 +246,7 @@ def count_places(
                 place += _N_BINS
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def add_sparse(
     counts: NDArray[np.uint16], block: Block, window: ReadWindow, threshold: np.float32
 ) -> None:
@@ -286,7 +286,7 @@ def add_sparse(
             high[i], low[i] = max(high[i], kind(0)), min(low[i], kind(0))
 
 
-@njit(nogil=True, cache=CACHED)
+@compiled_inner
 def _all_zero(codes: Codes) -> bool:
     kind, n_bits = codes.dtype.type, n_bits_of(codes.dtype.type)
     seen = kind(0)

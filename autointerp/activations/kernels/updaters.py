@@ -133,10 +133,11 @@ class CpuUpdater(Updater):
             np.float32(threshold),
             _mostly_zero(acts),
         )
-        if not add_units(arrays, given, numba.get_num_threads()) <= LARGEST:
+        if not add_units(arrays, given, _as_many_threads_as_torch()) <= LARGEST:
             raise ImpossibleActivationError
 
     def _flush(self, state: HookState) -> None:
+        _as_many_threads_as_torch()
         flush_units(self._tokens, state.histogram.numpy())
         for side in range(2):
             flush_units(self._peaks[side], state.peak_histogram[side].numpy())
@@ -173,6 +174,20 @@ class DeviceUpdater(Updater):
     def settle(self) -> None:
         if bool(self._impossible):
             raise ImpossibleActivationError
+
+
+def _as_many_threads_as_torch() -> int:
+    """How many threads compiled code takes from now on.
+
+    Both take them from one pool, which is made anew, for milliseconds, at each change of its size.
+    """
+    wanted = torch.get_num_threads()
+    n_threads = min(wanted, int(numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    numba.set_num_threads(n_threads)
+    # Numba starts its threads here, and makes torch take as many as there are processors.
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+    return n_threads
 
 
 def _mostly_zero(activations: Float[Tensor, "batch pos unit"]) -> bool:

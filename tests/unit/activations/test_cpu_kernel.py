@@ -80,12 +80,16 @@ class Text:
 
 
 def by_kernel(text: Text, n_units: int, *, threads: int = 1) -> HookState:
-    before = numba.get_num_threads()
-    numba.set_num_threads(min(threads, before))
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     try:
-        return text.added(CpuUpdater(torch.arange(n_units)), n_units)
+        made = text.added(CpuUpdater(torch.arange(n_units)), n_units)
+        # Where the numbers differ, each makes the threads anew that it shares with the other.
+        assert torch.get_num_threads() == threads
+        assert numba.get_num_threads() == min(threads, numba.config.NUMBA_NUM_THREADS)
+        return made
     finally:
-        numba.set_num_threads(before)
+        torch.set_num_threads(before)
 
 
 def differing(a: HookState, b: HookState) -> set[str]:
