@@ -7,10 +7,12 @@ A run has ``labels/HOOK/INDEX.SIDE.json`` and ``sets/HOOK/INDEX.SIDE.json.gz``, 
 from __future__ import annotations
 
 import logging
+import shutil
 import zlib
 from collections.abc import Callable
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from autointerp.core.errors import AutointerpError, DamagedError, StorageError
 from autointerp.core.explanations import Label
@@ -22,10 +24,15 @@ from autointerp.store.codec import SETS
 from autointerp.store.label_records import RECORDS
 from autointerp.store.labels.label_database import Change, Key, key_of
 from autointerp.store.labels.layout import SideKey, unit_path, unit_sides
+from autointerp.store.lock import wait_for_lock
 from autointerp.store.packed_labels import unpack_label
+
+if TYPE_CHECKING:
+    from autointerp.store.labels.folder_store import FolderLabelStore
 
 _LOGGER = logging.getLogger("autointerp.store")
 _LABELS, _SETS = ".json", ".json.gz"
+_NOW_IN = "scores/labels.sqlite and records/; the JSON files are not used any more"
 
 
 class OldFolder:
@@ -139,3 +146,20 @@ def _tell_lasting(error: AutointerpError) -> None:
     if isinstance(error, StorageError) and not isinstance(error, DamagedError):
         raise error
     _LOGGER.warning("copied as it is, or left behind: %s", error)
+
+
+def bring_old(folder: Path, find: Callable[[], OldFolder | None], copy: FolderLabelStore) -> None:
+    """Copies what an earlier version wrote in a folder, by way of a store in it that is empty.
+
+    Of several processes that want to write there one copies; `find` tells whether one did.
+    """
+    with storage_errors(folder), wait_for_lock(folder / ".copying.lock"):
+        old = find()
+        if old is None:
+            return
+        shutil.rmtree(copy.folder, ignore_errors=True)
+        _LOGGER.warning("%s: copying %d labels of an earlier version", folder, old.count())
+        copy.take_old(old)
+        copy.move_into(folder)
+        shutil.rmtree(copy.folder)
+    _LOGGER.warning("%s: labels of an earlier version are now in %s", folder, _NOW_IN)

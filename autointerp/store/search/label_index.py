@@ -261,18 +261,21 @@ class LabelIndex:
 
     def _batches(self) -> Iterator[tuple[list[ListedRow | None], int]]:
         """New rows with the change of the last, some at a time; of many the next are read ahead."""
-        batch = self.store.rows_since(self._change, _BATCH)
+        since, batch = self._change, self.store.rows_since(self._change, _BATCH)
         yield batch
 
         def read() -> tuple[list[ListedRow | None], int] | None:
-            nonlocal batch
-            if len(batch[0]) < _BATCH:
+            nonlocal since, batch
+            # There may be few rows before a block of many.
+            if batch[1] == since:
                 return None
-            batch = self.store.rows_since(batch[1], _BATCH)
+            since, batch = batch[1], self.store.rows_since(batch[1], _BATCH)
             return batch
 
         if len(batch[0]) >= _BATCH:
             yield from itertools.takewhile(bool, prefetch(itertools.repeat(read), n_threads=1))
+        else:
+            yield from iter(read, None)
 
     def _add(self, rows: Sequence[ListedRow], new: _NewWords) -> None:
         if not rows:

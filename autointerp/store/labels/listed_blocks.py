@@ -1,0 +1,175 @@
+"""Rows of thousands of labels in one value, beside the labels: what a server that starts reads.
+
+A block holds what rows say of a range of changes. A label that is put again later has a newer row
+behind it, so that blocks are never changed. Where there is none, or it cannot be read, rows are
+read one by one, which takes ten times as long.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import struct
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from autointerp.store.labels.database import Connection, Database, has_table
+from autointerp.store.labels.label_rows import SCORES, ListedRow, listed_row
+
+N_ROWS = 2000
+"""Rows of a block."""
+_FORMAT = b"AIB\x01"
+"""Another one for every change of what is kept of a row, or of how rows are read."""
+_LEVEL = 3
+# Blocks that a transaction adds at most, where a store has rows from before there were any.
+_AT_ONCE = 4
+# So many times as many rows in blocks as there are labels, most of which were put again.
+_MOST_OLD = 3
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS blocks "
+    "(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, rows BLOB NOT NULL)"
+)
+_NUMBERS = ("n_columns", "layer", "unit", "side", "status", "n_senses", "is_kept")
+
+
+class Block(NamedTuple):
+    """The rows of some changes that follow each other."""
+
+    first: int
+    """Number of the first change."""
+    last: int
+    data: bytes
+    """What `pack_rows` made; empty where a row has to be made from its label."""
+
+
+def next_block(database: Database, change: int) -> Block | None:
+    """The first block that ends after a change."""
+    query = "SELECT first, last, rows FROM blocks WHERE last > ? ORDER BY first LIMIT 1"
+    with database.reading() as connection:
+        if connection is None or not has_table(connection, "blocks"):
+            return None
+        found = connection.execute(query, (change,)).fetchone()
+    return None if found is None else Block(*found)
+
+
+def add_blocks(connection: Connection, newest: int) -> None:
+    """Adds those that the changes up to the newest fill, some at a time, in a transaction."""
+    for _ in range(_AT_ONCE):
+        done = _last_of_blocks(connection)
+        if newest - done < N_ROWS or not _add_block(connection, done):
+            return
+
+
+def _last_of_blocks(connection: Connection) -> int:
+    if not has_table(connection, "blocks"):
+        return 0
+    last, n = connection.execute("SELECT coalesce(max(last), 0), count(*) FROM blocks").fetchone()
+    if n > _MOST_OLD:
+        (n_labels,) = connection.execute("SELECT count(*) FROM labels").fetchone()
+        if n * N_ROWS > _MOST_OLD * n_labels:
+            connection.execute("DELETE FROM blocks")
+            return 0
+    return int(last)
+
+
+def _add_block(connection: Connection, done: int) -> bool:
+    """Whether there were enough rows after the change up to which there are blocks."""
+    tables = ["labels", *(["kept"] if has_table(connection, "kept") else [])]
+    parts = [
+        f"SELECT change, row, {int(name == 'kept')} FROM {name} WHERE change > ?"  # noqa: S608
+        for name in tables
+    ]
+    query = f"{' UNION ALL '.join(parts)} ORDER BY change LIMIT {N_ROWS}"
+    found = connection.execute(query, [done] * len(tables)).fetchall()
+    if len(found) < N_ROWS:
+        return False
+    rows = [_listed(row, bool(is_kept)) for _, row, is_kept in found]
+    whole = [row for row in rows if row is not None]
+    data = pack_rows(whole) if len(whole) == len(rows) else b""
+    connection.execute(_TABLE)
+    values = (done + 1, found[-1][0], data)
+    connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)", values)
+    return True
+
+
+def _listed(packed: bytes | None, is_kept: bool) -> ListedRow | None:
+    try:
+        row = listed_row(zlib.decompress(packed or b""))
+    except zlib.error:
+        return None
+    return row and row._replace(is_kept=is_kept)
+
+
+def pack_rows(rows: Sequence[ListedRow]) -> bytes:
+    """The rows as one compressed value; equal rows are equal bytes."""
+    hooks = {hook: place for place, hook in enumerate(dict.fromkeys(row.hook for row in rows))}
+    origins = {own: place for place, own in enumerate(dict.fromkeys(row.origin for row in rows))}
+    words = [row.words.encode() for row in rows]
+    texts = [row.text for row in rows]
+    names = json.dumps([list(hooks), list(origins)]).encode()
+    columns: list[array[Any]] = [
+        *(array("q", [int(getattr(row, name)) for row in rows]) for name in _NUMBERS),
+        array("q", [hooks[row.hook] for row in rows]),
+        array("q", [origins[row.origin] for row in rows]),
+        array("q", list(map(len, words))),
+        array("q", list(map(len, texts))),
+    ]
+    scores = zip(*(row.scores for row in rows), strict=True)
+    missing = float("nan")
+    numbers: list[array[Any]] = [
+        array("d", [missing if s is None else s for s in own]) for own in scores
+    ]
+    sizes = struct.pack("<II", len(rows), len(names))
+    packed = (own.tobytes() for own in (*columns, *numbers))
+    return _FORMAT + zlib.compress(b"".join((sizes, names, *packed, *words, *texts)), _LEVEL)
+
+
+def unpack_rows(data: bytes) -> list[ListedRow] | None:
+    """The rows that `pack_rows` packed; None where another version did.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    if data[: len(_FORMAT)] != _FORMAT:
+        return None
+    try:
+        whole = zlib.decompress(data[len(_FORMAT) :])
+        return list(_unpacked(whole))
+    except (zlib.error, struct.error, LookupError, TypeError) as error:
+        raise ValueError(str(error)) from error
+
+
+def _unpacked(whole: bytes) -> Iterator[ListedRow]:
+    n, n_names = struct.unpack_from("<II", whole)
+    place = struct.calcsize("<II") + n_names
+    hooks, origins = json.loads(whole[place - n_names : place])
+
+    def column(kind: str) -> list[Any]:
+        nonlocal place
+        values = array(kind, whole[place : place + 8 * n])
+        place += 8 * n
+        return values.tolist()
+
+    def parts(lengths: Sequence[int]) -> list[bytes]:
+        nonlocal place
+        ends = list(itertools.accumulate(lengths, initial=place))
+        place = ends[-1]
+        return [whole[a:b] for a, b in itertools.pairwise(ends)]
+
+    n_columns, layers, units, sides, statuses, senses, kept = (column("q") for _ in _NUMBERS)
+    of_hooks, of_origins, n_words, n_texts = (column("q") for _ in range(4))
+    scores = [[None if math.isnan(s) else s for s in column("d")] for _ in SCORES]
+    words = map(str, parts(n_words), itertools.repeat("utf-8"))
+    texts = parts(n_texts)
+    if place != len(whole):
+        raise ValueError("it is not as long as it should be")
+    known = [(corpus, explainer) for corpus, explainer in origins]
+    columns = (
+        *(texts, n_columns, layers, map(hooks.__getitem__, of_hooks), units, sides, statuses),
+        *(zip(*scores, strict=True), words, map(known.__getitem__, of_origins), senses),
+        map(bool, kept),
+    )
+    return map(ListedRow._make, zip(*columns, strict=True))
