@@ -16,6 +16,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+import pyarrow as pa
+
 from autointerp.store.labels.database import Connection, Database, has_table
 from autointerp.store.labels.label_rows import SCORES, ListedRow, listed_row
 
@@ -23,7 +25,9 @@ N_ROWS = 2000
 """Rows of a block."""
 _FORMAT = b"AIB\x01"
 """Another one for every change of what is kept of a row, or of how rows are read."""
-_LEVEL = 3
+_CODEC = "zstd"
+_HEAD = struct.Struct("<II")
+_MOST_BYTES = 1 << 30
 # Blocks that a transaction adds at most, where a store has rows from before there were any.
 _AT_ONCE = 4
 # So many times as many rows in blocks as there are labels, most of which were put again.
@@ -124,7 +128,10 @@ def pack_rows(rows: Sequence[ListedRow]) -> bytes:
     ]
     sizes = struct.pack("<II", len(rows), len(names))
     packed = (own.tobytes() for own in (*columns, *numbers))
-    return _FORMAT + zlib.compress(b"".join((sizes, names, *packed, *words, *texts)), _LEVEL)
+    whole = b"".join((sizes, names, *packed, *words, *texts))
+    head = _HEAD.pack(len(whole), zlib.crc32(whole))
+    body: bytes = pa.compress(whole, _CODEC, asbytes=True)
+    return _FORMAT + head + body
 
 
 def unpack_rows(data: bytes) -> list[ListedRow] | None:
@@ -136,9 +143,15 @@ def unpack_rows(data: bytes) -> list[ListedRow] | None:
     if data[: len(_FORMAT)] != _FORMAT:
         return None
     try:
-        whole = zlib.decompress(data[len(_FORMAT) :])
+        n_bytes, check = _HEAD.unpack_from(data, len(_FORMAT))
+        if n_bytes > _MOST_BYTES:
+            raise ValueError(f"it would have {n_bytes:,} bytes")
+        packed = data[len(_FORMAT) + _HEAD.size :]
+        whole = pa.decompress(packed, n_bytes, _CODEC, asbytes=True)
+        if zlib.crc32(whole) != check:
+            raise ValueError("its checksum is another")
         return list(_unpacked(whole))
-    except (zlib.error, struct.error, LookupError, TypeError) as error:
+    except (OSError, struct.error, LookupError, TypeError) as error:
         raise ValueError(str(error)) from error
 
 
