@@ -29,6 +29,9 @@ from autointerp.dictionary import row_json
 from autointerp.store import packing
 from autointerp.store.known_text import KNOWN
 from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels.database import Connection
+from autointerp.store.labels.label_database import change_of
+from autointerp.store.labels.listed_blocks import N_ROWS, add_blocks
 from autointerp.store.labels.redis_store import RedisLabelStore
 from autointerp.store.packed_labels import pack_label
 from autointerp.store.packing import unframe
@@ -112,13 +115,17 @@ def fill_folder(folder: Path, labels: Iterable[StoredLabel]) -> None:
     """Puts them into an empty store in a folder."""
     store = FolderLabelStore(folder, row_json)
     store.put_label(next(FolderLabelStore(EXAMPLE).labels()))
-    with closing(sqlite3.connect(folder / "scores" / "labels.sqlite")) as connection:
+    file = folder / "scores" / "labels.sqlite"
+    with closing(sqlite3.connect(file, factory=Connection)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("DELETE FROM labels")
         connection.executemany(
             "INSERT INTO labels (layer, hook, unit, side, row, label) VALUES (?, ?, ?, 0, ?, ?)",
             ((o.layer, o.hook, o.unit, zlib.compress(o.row, 1), o.packed) for o in labels),
         )
+        # As puts one after the other would have done it meanwhile.
+        for _ in range(change_of(connection) // N_ROWS):
+            add_blocks(connection, change_of(connection) - 1)
         connection.commit()
 
 
