@@ -9,12 +9,14 @@ import logging
 import math
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
 from autointerp.api.problems import Problem
 from autointerp.api.store_reads import in_thread
 from autointerp.core.errors import AutointerpError, InputError, StorageError
+from autointerp.core.files import storage_errors
 from autointerp.dictionary.rows import COLUMNS, current_row
 from autointerp.store.labels import LabelStore, LabelStores
 from autointerp.store.search.kept_index import KeptIndex
@@ -147,8 +149,10 @@ class LabelIndexes:
     async def begin(self) -> None:
         """Takes up the labels of every model, so that the first reader does not wait for that."""
         try:
-            for model in await in_thread(self._stores.models):
+            models = await in_thread(self._stores.models)
+            for model in models:
                 await self.fresh(model)
+            await in_thread(partial(self._forget_others, models))
         except AutointerpError as error:
             # Requests will fail in the same way.
             _LOGGER.warning("labels could not be read at the start: %s", error)
@@ -175,8 +179,17 @@ class LabelIndexes:
     def _kept(self, model: str) -> KeptIndex | None:
         if self._folder is None:
             return None
-        path = self._folder / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.index"
-        return KeptIndex(path, "\n".join((model, *COLUMNS)))
+        return KeptIndex(self._folder / _file_of(model), "\n".join((model, *COLUMNS)))
+
+    def _forget_others(self, models: Iterable[str]) -> None:
+        """Deletes what was kept of models that have no labels any more."""
+        if self._folder is None or not self._folder.is_dir():
+            return
+        names = set(map(_file_of, models))
+        with storage_errors(self._folder, verb="tidy"):
+            for path in self._folder.glob("*.index"):
+                if path.name not in names:
+                    path.unlink(missing_ok=True)
 
     def _keep(self, model: str, index: LabelIndex) -> None:
         try:
@@ -217,6 +230,10 @@ class LabelIndexes:
             models = frozenset(self._stores.models())
             self._models = (time.monotonic(), models)
         return models
+
+
+def _file_of(model: str) -> str:
+    return f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.index"
 
 
 def _problem(index: LabelIndex) -> str | None:

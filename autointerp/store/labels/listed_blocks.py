@@ -39,7 +39,7 @@ _TABLE = (
 _NUMBERS = ("n_columns", "layer", "unit", "side", "status", "n_senses", "is_kept")
 
 
-class Block(NamedTuple):
+class RowBlock(NamedTuple):
     """The rows of some changes that follow each other."""
 
     first: int
@@ -49,14 +49,14 @@ class Block(NamedTuple):
     """What `pack_rows` made; empty where a row has to be made from its label."""
 
 
-def next_block(database: Database, change: int) -> Block | None:
+def next_block(database: Database, change: int) -> RowBlock | None:
     """The first block that ends after a change."""
     query = "SELECT first, last, rows FROM blocks WHERE last > ? ORDER BY first LIMIT 1"
     with database.reading() as connection:
         if connection is None or not has_table(connection, "blocks"):
             return None
         found = connection.execute(query, (change,)).fetchone()
-    return None if found is None else Block(*found)
+    return None if found is None else RowBlock(*found)
 
 
 def add_blocks(connection: Connection, newest: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -164,3 +165,13 @@ def test_an_index_that_cannot_be_kept_is_told_once_and_labels_are_read(
 
     assert [asyncio.run(refreshed()) for _ in range(3)] == [6000, 6000, 6000]
     assert caplog.text.count("the index of labels was not kept") == 1
+
+
+def test_what_was_kept_of_a_model_without_labels_is_deleted_at_the_start(tmp_path: Path) -> None:
+    stores = MemoryLabelStores(row_json)
+    stores.of("tiny").put_label(make_label())
+    names = [f"{hashlib.sha256(name).hexdigest()[:16]}.index" for name in (b"tiny", b"gone")]
+    for name in (*names, "notes.txt"):
+        (tmp_path / name).write_bytes(b"autointerp index of labels")
+    asyncio.run(LabelIndexes(stores, refresh_s=0.0, folder=tmp_path).begin())
+    assert {path.name for path in tmp_path.iterdir()} == {names[0], "notes.txt"}
