@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from operator import is_
 from typing import Protocol, Self
 
@@ -255,14 +255,23 @@ class Prediction:
 
     def trials(self) -> tuple[Trial, ...]:
         """A trial a window."""
-        records = self.windows.records
-        every, ends = self.values.tolist(), list(accumulate(len(r.activations) for r in records))
-        return tuple(
-            [
-                Trial(record.window, record.stratum, record.weight, tuple(every[a:b]))
-                for record, a, b in zip(records, [0, *ends], ends, strict=False)
-            ]
-        )
+        silent = _silent_trials(self.windows.records)
+        ends = list(accumulate(len(trial.predicted or ()) for trial in silent))
+        made = list(silent)
+        for i, (first, last) in enumerate(pairwise([0, *ends])):
+            own, trial = self.values[first:last], silent[i]
+            # Rules predict nothing in most windows, and a trial never changes.
+            if own.any() or np.signbit(own).any():
+                made[i] = Trial(trial.window, trial.stratum, trial.weight, tuple(own.tolist()))
+        return tuple(made)
+
+
+@cached_by_identity(16)
+def _silent_trials(records: tuple[ActivationRecord, ...]) -> tuple[Trial, ...]:
+    """A trial a window in which no activation is predicted."""
+    return tuple(
+        [Trial(r.window, r.stratum, r.weight, (0.0,) * len(r.activations)) for r in records]
+    )
 
 
 def predicted_results(predictions: Sequence[Prediction]) -> list[ScorerResult]:

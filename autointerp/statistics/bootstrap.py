@@ -6,6 +6,7 @@ Windows are resampled, never tokens: the tokens of one window are not independen
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -77,8 +78,11 @@ def sampled_groups(names: Sequence[str], strata: Sequence[Stratum]) -> tuple[Gro
     """
     _check_strata(names, strata)
     ordered = sorted(strata, key=lambda s: (s.low, s.high, s.name))
+    members: dict[str, list[int]] = {}
+    for i, name in enumerate(names):
+        members.setdefault(name, []).append(i)
     groups = [
-        Group(tuple(i for i, name in enumerate(names) if name == stratum.name), stratum.n_windows)
+        Group(tuple(members.get(stratum.name, ())), stratum.n_windows)
         for stratum in ordered
         if stratum.n_windows > 0
     ]
@@ -135,12 +139,13 @@ def _check_strata(names: Sequence[str], strata: Sequence[Stratum]) -> None:
     if len(known) < len(strata):
         msg = f"strata need different names, found {[stratum.name for stratum in strata]}"
         raise InputError(msg)
-    for name in sorted(set(names)):
+    counts = Counter(names)
+    for name in sorted(counts):
         if name not in known:
             raise InputError(f"a window is of stratum {name!r}, but the strata are {sorted(known)}")
-        if names.count(name) > known[name].n_windows:
+        if counts[name] > known[name].n_windows:
             raise InputError(
-                f"{names.count(name)} windows of stratum {name!r} were judged, "
+                f"{counts[name]} windows of stratum {name!r} were judged, "
                 f"but it holds {known[name].n_windows}; each window may be judged once"
             )
 

@@ -222,21 +222,12 @@ class _Layout:
     unseen: Floats
     members: NDArray[np.int64]
     """Positions of their windows, group after group."""
-    starts: NDArray[np.int64]
-    """Where each group begins among the members."""
 
     def without_width(self, value: float) -> Ends | None:
         """The interval where it needs no resamples: of a census, or of a window that tells none."""
         if not len(self.sizes):
             return value, value
         return (None, None) if self.sizes.min() < 2 else None
-
-    def left_out(self, rows: Floats) -> Floats:
-        """The sums without one member at a time, the others of its group counting for it."""
-        own = rows[self.members]
-        sums = np.repeat(np.add.reduceat(own, self.starts, axis=0), self.sizes, axis=0)
-        n = np.repeat(self.sizes, self.sizes)[:, None]
-        return np.asarray(rows.sum(axis=0) + (sums - n * own) / (n - 1))
 
 
 @cached_by_identity(16)
@@ -246,7 +237,7 @@ def _layout(groups: tuple[Group, ...]) -> _Layout:
     sizes = np.array([len(group.members) for group in own], dtype=np.int64)
     members = np.array([i for group in own for i in group.members], dtype=np.int64)
     unseen = np.array([group.unseen for group in own])
-    return _Layout(merged, sizes, unseen, members, np.cumsum(sizes) - sizes)
+    return _Layout(merged, sizes, unseen, members)
 
 
 def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats, Floats]:
@@ -289,8 +280,9 @@ def _ends(estimates: Sequence[Estimate], resampling: Resampling) -> tuple[Floats
     return low, high
 
 
-_RESAMPLED = KeptResults[Statistic, "_Layout", Floats, int, int, Floats](32)
-"""What a statistic of rows came to: differences of scores take it from there."""
+_RESAMPLED = KeptResults[Statistic, "_Layout", Floats, int, int, Floats](128)
+"""What a statistic of rows came to: differences of scores take it from there, while four units are
+scored at once."""
 
 
 def _values(
@@ -329,6 +321,8 @@ def _sums(
 
     As rows, so that a statistic reads each of them in one piece.
     """
+    from autointerp.statistics.compiled.resampled_windows import add_left_out  # noqa: PLC0415
+
     n, made = resampling.n_bootstrap, dict[tuple[int, int], Floats]()
     for layout in {key[0]: layout for key, (layout, _) in asked.items()}.values():
         keys = [key for key in asked if key[0] == id(layout)]
@@ -338,7 +332,7 @@ def _sums(
         for counts in resamples(layout.groups, resampling):
             first, last = last, last + len(counts)
             np.matmul(rows.T, counts.T, out=every[:, first:last])
-        every[:, n:] = layout.left_out(rows).T
+        add_left_out(rows, layout.members, layout.sizes, every[:, n:])
         parts = np.cumsum([asked[key][1].shape[1] for key in keys])[:-1]
         made |= zip(keys, np.split(every, parts), strict=True)
     return made

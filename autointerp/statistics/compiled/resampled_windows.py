@@ -26,19 +26,42 @@ def window_counts(
     Of each group all members but one are drawn, by numbers from 0 to 1, a row a resample. A window
     counts its base, and its step each time that it is drawn.
     """
-    counts = np.empty((len(shares), len(steps)))
-    drawn = np.empty(len(steps), np.int64)
+    counts = np.zeros((len(shares), len(steps)))
     for row in range(len(shares)):
-        drawn[:] = 0
-        first = column = np.int64(0)
+        drawn, first, column = counts[row], np.int64(0), np.int64(0)
         for size in sizes:
-            for _ in range(size - 1):
-                drawn[members[first + np.int64(shares[row, column] * size)]] += 1
-                column += 1
+            own = members[first : first + size]
+            for share in shares[row, column : column + size - 1]:
+                drawn[own[np.uint64(share * size)]] += 1.0
             first += size
+            column += size - 1
         for window in range(len(steps)):
-            counts[row, window] = drawn[window] * steps[window] + bases[window]
+            drawn[window] = drawn[window] * steps[window] + bases[window]
     return counts
+
+
+@njit(nogil=True, cache=CACHED)
+def add_left_out(rows: Floats, members: Places, sizes: Places, result: Floats) -> None:
+    """Writes the sums without one member at a time, the others of its group counting for it.
+
+    A row a column of the rows; groups are so many members.
+    """
+    n_windows, n_columns = rows.shape
+    first, whole = np.int64(0), np.zeros(n_columns)
+    for window in range(n_windows):
+        for column in range(n_columns):
+            whole[column] += rows[window, column]
+    for size in sizes:
+        group = np.zeros(n_columns)
+        for member in members[first : first + size]:
+            for column in range(n_columns):
+                group[column] += rows[member, column]
+        for place in range(first, first + size):
+            own = rows[members[place]]
+            for column in range(n_columns):
+                less = (group[column] - size * own[column]) / (size - 1)
+                result[column, place] = whole[column] + less
+        first += size
 
 
 @njit(nogil=True, cache=CACHED, error_model="numpy")
