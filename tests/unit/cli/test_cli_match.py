@@ -35,7 +35,7 @@ def test_two_layers_of_a_model_are_compared(cli: Cli, model: Path, texts: Path) 
     report = json.loads(ended.out)
     assert [one["unit"]["index"] for one in report["of_first"]] == list(range(10))
     assert len(report["of_second"]) == 64
-    assert report["n_chosen_tokens"] + report["n_tested_tokens"] <= 2000
+    assert report["n_chosen_tokens"] + report["n_tested_tokens"] < 2000 + 16
     assert all(-1 <= one["correlation"] <= 1 for one in report["of_first"])
 
 
