@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from autointerp.activations.activation_reading import Activations, UnitKey
 from autointerp.core.files import release_pages
+from autointerp.core.ids import Side
 from autointerp.corpora import TokenCorpus
 from autointerp.store.recorded_lines import PackedLines, as_recorded, unpack_lines
 
@@ -130,7 +131,7 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
             own = slice(int(of.starts[place]), int(of.starts[place + 1]))
             rows = np.zeros(own.stop - own.start, _marked_line_type(self._corpus.n_ctx))
             rows["unit"], rows["window"] = index, of.windows[own]
-            for name in ("peaks", "shares"):
+            for name in ("peaks", "shares", "larger"):
                 rows[name] = self._packed[hook][own][name]
             chosen.setdefault(hook, []).append(rows)
         return {hook: np.concatenate(rows) for hook, rows in chosen.items()}
@@ -142,6 +143,13 @@ class RecordedWindows(Mapping[tuple[str, int, int], NDArray[np.float32]]):
             release_lines(self._packed[self._latest])
         self._latest = hook
         return _unpacked(self._packed[hook][self._lines[hook].places(index, windows)])
+
+    def ranks(self, unit: UnitKey, windows: Sequence[int], side: Side) -> tuple[int, ...]:
+        """How many units of the hook point are larger where the unit peaks in each window."""
+        hook, index = unit
+        lines = self._packed[hook][self._lines[hook].places(index, windows)]
+        column = 0 if side is Side.POSITIVE else 1
+        return tuple(lines["larger"][:, column].tolist())
 
     def has(self, unit: UnitKey, windows: Sequence[int] = ()) -> bool:
         """Whether the unit was recorded, on all of these windows."""
@@ -179,7 +187,7 @@ def line_type(n_ctx: int) -> np.dtype[np.void]:
 
 
 def _fields(n_ctx: int) -> list[Any]:
-    return [("peaks", "<f4", (2,)), ("shares", "<f2", (n_ctx,))]
+    return [("peaks", "<f4", (2,)), ("shares", "<f2", (n_ctx,)), ("larger", "<u2", (2,))]
 
 
 def _marked_line_type(n_ctx: int) -> np.dtype[np.void]:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from autointerp.activations.activation_reading import UnitKey, window_tokens
+from autointerp.activations.layer_ranks import n_larger_at_peaks
 from autointerp.activations.line_index import LineIndex, RecordedWindows, line_type, release_lines
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.files import read_file, storage_errors, write_atomic
@@ -35,6 +36,8 @@ from autointerp.subjects import SubjectModel
 
 _STATE = "state.json"
 _SAVE_EVERY_S = 30.0
+_VERSION = 2
+"""Of what a line holds; since 2 also how many units are larger."""
 _MIB = 2**20
 _UNUSABLE = (
     *(AutointerpError, OSError, EOFError, zipfile.BadZipFile),
@@ -110,7 +113,7 @@ def opened_recording(  # noqa: PLR0913 - as `record_windows`
 
 def recording_name(*parts: object) -> str:
     """A name that differs where any part does."""
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+    return hashlib.sha256(repr((_VERSION, *parts)).encode()).hexdigest()[:32]
 
 
 def remove_recording(folder: Path) -> None:
@@ -184,6 +187,9 @@ class _Recording:
                     packed = pack_lines(values)
                     lines = np.zeros(len(values), self._packed[hook].dtype)
                     lines["peaks"], lines["shares"][:, : values.shape[1]] = packed
+                    lines["larger"] = n_larger_at_peaks(
+                        activations[row, : values.shape[1]], units[part]
+                    )
                     self._packed[hook][places[part]] = lines
 
         self._subject.read(tokens, list(parts), receive)

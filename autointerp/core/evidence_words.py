@@ -38,6 +38,8 @@ _WORDS = {
     Quantity.REPETITION: QuantityWords("correlation with repetition", "moved at most {}"),
     Quantity.PAIR_SHARE: QuantityWords("explained by the token before", "shuffled {}"),
     Quantity.CONTINUED_WORD: QuantityWords("peaks go on with a word", "all their tokens {}"),
+    Quantity.STRONGEST: QuantityWords("strongest of its layer", "by chance {}"),
+    Quantity.LARGER_UNITS: QuantityWords("units of its layer that are larger", "by chance {}"),
     Quantity.NEXT_TOKEN: QuantityWords("promotes what follows, sd", "other tokens {}"),
 }
 _RELATIONS = {
@@ -48,7 +50,8 @@ _RELATIONS = {
 }
 _SHARES = {
     *(Quantity.TOKEN_SHARE, Quantity.POSITION_SHARE, Quantity.WINDOW_SHARE),
-    *(Quantity.PAIR_SHARE, Quantity.CONTINUED_WORD),
+    *(Quantity.PAIR_SHARE, Quantity.CONTINUED_WORD, Quantity.STRONGEST),
+    Quantity.LARGER_UNITS,
 }
 _SHARED_CONTROLS = _SHARES | {q for q, words in _WORDS.items() if words.control == _COSINE}
 

@@ -142,6 +142,9 @@ class ExplainSet:
     """Largest activation of the side over all explain windows, above 0."""
     contexts: Annotated[InputContexts | None, later_fields.LATER] = None
     """Where an explainer asks for them."""
+    ranks: Annotated[tuple[int, ...], later_fields.LATER] = ()
+    """Of each activating record, how many units of the hook point have a larger activation, in
+    size, at the side's peak; empty where that was not read."""
 
     __repr__ = brief_repr
 

@@ -63,6 +63,11 @@ class Quantity(StrEnum):
     NEXT_TOKEN = "next_token"
     """How much the unit's output promotes the tokens that follow its peaks, in standard deviations
     over the vocabulary, mean over exemplars."""
+    STRONGEST = "strongest"
+    """Share of the exemplars at whose peak no unit of the hook point has a larger activation."""
+    LARGER_UNITS = "larger_units"
+    """Share of the hook point's other units whose activation is larger, in size, at the peaks of
+    its exemplars; the median over these."""
 
 
 class Absent(StrEnum):
@@ -86,6 +91,7 @@ class Absent(StrEnum):
     TOKEN_EXPLAINS = "the token explains all of it"
     NOT_SCORED = "no score of the token table is defined"
     OTHERS_UNKNOWN = "what the neurons of near layers read or write is not known"
+    NOT_READ = "the other units were not read with its texts"
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from statistics import median
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -32,6 +33,7 @@ class FreeEvidence:
 
     def __init__(self, subject: SubjectModel) -> None:
         self._weights, self._next = WeightEvidence(subject), NextTokens(subject)
+        self._width = subject.width
 
     def of(self, units: Mapping[K, ReadUnit]) -> dict[K, UnitEvidence]:
         """The evidence of each side; of one without exemplars that of its weights and counts."""
@@ -45,9 +47,23 @@ class FreeEvidence:
             found = list(distribution_measures(one.stats, key[1]))
             if key in living:
                 found += [*window_evidence(one.sets, one.token_means, rows), following[key]]
+                found += layer_measures(one.sets, self._width(key[0].hook))
             known = weights.get(key, UnitEvidence(()))
             result[key] = known.with_measures(found)
         return result
+
+
+def layer_measures(sets: UnitSets, n_units: int) -> Iterator[Measure]:
+    """Whether a unit is the strongest of its hook point where its exemplars peak."""
+    ranks = sets.explain.ranks
+    if not ranks or n_units < 2:
+        absent = Absent.NOT_READ if n_units > 1 else Absent.ONLY_UNIT
+        yield Measure(Quantity.STRONGEST, None, absent=absent)
+        yield Measure(Quantity.LARGER_UNITS, None, absent=absent)
+        return
+    strongest = sum(rank == 0 for rank in ranks) / len(ranks)
+    yield Measure.of(Quantity.STRONGEST, strongest, control=1 / n_units)
+    yield Measure.of(Quantity.LARGER_UNITS, median(ranks) / (n_units - 1), control=0.5)
 
 
 def distribution_measures(stats: NeuronStats, side: Side) -> Iterator[Measure]:

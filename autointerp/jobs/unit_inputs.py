@@ -241,7 +241,9 @@ class RecordsReader:
         if not reads_inputs(self._spec):
             windows = {Target(p.unit, p.side): p.windows for p in plans}
             is_there = all(self._has_recorded(*asked) for asked in windows.items())
-            chosen = self._recorded if is_there and self._recorded else self._read(windows)
+            chosen: Activations = (
+                self._recorded if is_there and self._recorded else self._recorded_now(windows)
+            )
             for plan in plans:
                 yield plan, build_sets(plan, chosen, self._corpus, self._subject, texts)
             return
@@ -285,6 +287,15 @@ class RecordsReader:
             if self._store is not None:
                 self._store.put_sets(result[target])
         return result
+
+    def _recorded_now(self, windows: Mapping[Target, Sequence[int]]) -> RecordedWindows:
+        return record_windows(
+            self._subject,
+            self._corpus,
+            _requests(windows),
+            batch_windows=self._spec.collect.batch_windows,
+            progress=self._progress,
+        )
 
     def _read(self, windows: Mapping[Target, Sequence[int]]) -> Activations:
         return read_windows(

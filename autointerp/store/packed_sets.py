@@ -50,6 +50,7 @@ class _Set:
     """Names of the strata, to which its records refer."""
     strata: tuple[Stratum, ...] = ()
     peak: float = 0.0
+    ranks: Annotated[tuple[int, ...], later_fields.LATER] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def unpack_sets(
             read = InputContexts(others[0], contexts.places, contexts.vectors, contexts.hook)
         unit, side = head.unit, head.side
         return UnitSets(
-            ExplainSet(unit, side, explain, head.explain.peak, read),
+            ExplainSet(unit, side, explain, head.explain.peak, read, head.explain.ranks),
             ValidationSet(unit, side, validation, head.validation.strata, head.validation.peak),
             HeldOutSet(unit, side, held_out, head.held_out.strata, head.held_out.peak),
             shown,
@@ -145,7 +146,7 @@ def _packed(sets: UnitSets) -> tuple[tuple[StoredWindow, ...], bytes]:
     head = _Head(
         explain.unit,
         explain.side,
-        _Set(names[0], (), explain.peak),
+        _Set(names[0], (), explain.peak, explain.ranks),
         _Set(names[1], validation.strata, validation.peak),
         _Set(names[2], held_out.strata, held_out.peak),
         _Contexts(names[3], contexts.places, contexts.vectors, contexts.hook) if contexts else None,

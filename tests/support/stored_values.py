@@ -108,8 +108,9 @@ def unit_sets(draw: st.DrawFn) -> UnitSets:
     strata = tuple(
         draw(st.lists(st.builds(Stratum, text, count, count, finite, finite), max_size=2))
     )
+    ranks = draw(st.lists(st.integers(0, 65_535), max_size=3).map(tuple))
     return UnitSets(
-        ExplainSet(unit, side, draw(records), draw(finite), draw(st.none() | contexts)),
+        ExplainSet(unit, side, draw(records), draw(finite), draw(st.none() | contexts), ranks),
         ValidationSet(unit, side, draw(records), strata, draw(finite)),
         HeldOutSet(unit, side, draw(records), strata, draw(finite)),
         draw(records),

@@ -10,6 +10,7 @@ import numpy as np
 
 from autointerp.activations.activation_reading import Activations
 from autointerp.activations.kernels.encoding import signed_edges
+from autointerp.activations.line_index import RecordedWindows
 from autointerp.activations.sampling.diversity import PeakContext, diverse_places
 from autointerp.activations.sampling.influence import LookupInfluence
 from autointerp.activations.sampling.shown_windows import shown_beside, shown_windows
@@ -251,7 +252,7 @@ def build_sets(
     unit, side, peak = plan.unit, plan.side, plan.peak
     explain, validation, held_out = (plan.samples[split] for split in Split)
     return UnitSets(
-        ExplainSet(unit, side, records(explain), peak),
+        ExplainSet(unit, side, records(explain), peak, ranks=_ranks(plan, activations)),
         ValidationSet(unit, side, records(validation), validation.strata, peak),
         HeldOutSet(unit, side, records(held_out), held_out.strata, peak),
         records(shown_beside(plan.shown, explain)),
@@ -278,6 +279,15 @@ def diverse_plan(plan: UnitPlan, activations: Activations, corpus: TokenCorpus) 
     rest = [window for window in explain.sampled if window.stratum != TOP]
     sample = WindowSample((*differing, *rest))
     return replace(plan, samples={**plan.samples, Split.EXPLAIN: sample})
+
+
+def _ranks(plan: UnitPlan, activations: Activations) -> tuple[int, ...]:
+    """How many units are larger where the unit peaks in each activating explain window."""
+    if not isinstance(activations, RecordedWindows):
+        return ()
+    sampled = plan.samples[Split.EXPLAIN].sampled
+    windows = [window.window for window in sampled if window.stratum != SILENT]
+    return activations.ranks((plan.unit.hook, plan.unit.index), windows, plan.side)
 
 
 def _number(side: Side) -> int:

@@ -148,6 +148,7 @@ def _head(unit: UnitRecords, tables: _Tables) -> dict[str, Any]:
         ],
         "n_shown": len(sets.shown),
         "inputs": None if contexts is None else [contexts.places, contexts.vectors, contexts.hook],
+        "ranks": sets.explain.ranks,
         "promoted": unit.promoted,
         "suppressed": unit.suppressed,
         "effects": [unit.promoted_values, unit.suppressed_values],
@@ -249,7 +250,7 @@ def _unit(
     return UnitRecords(
         target=Target(unit, side),
         sets=UnitSets(
-            ExplainSet(unit, side, explain, peak, contexts),
+            ExplainSet(unit, side, explain, peak, contexts, tuple(row.get("ranks", ()))),
             ValidationSet(unit, side, validation, _STRATA.validate_python(row["validation"]), peak),
             HeldOutSet(unit, side, held_out, _STRATA.validate_python(row["held_out"]), peak),
             shown,

@@ -16,6 +16,7 @@ from autointerp.activations import (
     record_windows,
 )
 from autointerp.core.errors import InputError
+from autointerp.core.ids import Side
 from autointerp.store.recorded_lines import as_recorded
 
 HOOK, BELOW = "blocks.1.mlp.hook_post", "blocks.0.mlp.hook_pre"
@@ -148,3 +149,24 @@ def test_a_unit_that_was_not_recorded_is_not_there(collected: Any) -> None:
     for key in ((HOOK, 6, 2), (HOOK, 4, 3)):
         with pytest.raises(KeyError):
             found[key]
+
+
+@pytest.mark.parametrize("in_files", [False, True])
+def test_it_says_how_many_units_are_larger_where_a_unit_peaks(
+    collected: Any, tmp_path: Path, *, in_files: bool
+) -> None:
+    folder = tmp_path / "a" if in_files else None
+    found = recorded(collected, folder=folder, name="a")
+    found = RecordedWindows.of_lines(collected.corpus, found.lines_of(WANTED))
+    for (hook, index), windows in WANTED.items():
+        for window in set(windows):
+            ids = collected.corpus[window].token_ids
+            width = collected.subject.width(hook)
+            whole = collected.subject.read_rows([ids], {hook: range(width)})[0]
+            for side, place in (
+                (Side.POSITIVE, whole[index].argmax()),
+                (Side.NEGATIVE, whole[index].argmin()),
+            ):
+                sizes = np.abs(whole[:, place])
+                expected = int((sizes > sizes[index] * (1 + 1e-6)).sum())
+                assert found.ranks((hook, index), [window], side) == (expected,)

@@ -16,8 +16,9 @@ from tiny import tiny_gpt2, tiny_subject, write_texts
 import autointerp as ai
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
-from autointerp.core.unit_evidence import Measure, Quantity, UnitEvidence
+from autointerp.core.unit_evidence import Absent, Measure, Quantity, UnitEvidence
 from autointerp.core.unit_kinds import UnitKind, kinds_of
+from autointerp.evidence.free_evidence import layer_measures
 from autointerp.evidence.weight_evidence import WeightEvidence
 from autointerp.evidence.window_evidence import window_evidence
 
@@ -104,3 +105,39 @@ def test_labels_of_a_planted_model_tell_the_kinds_of_its_neurons(tmp_path: Path)
     assert found[2] == {UnitKind.POSITION}
     # One that is dead has evidence of its weights alone.
     assert found[3] == set()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "strongest", "larger"),
+    [((0, 0, 0), 1.0, 0.0), ((0, 3, 6, 6), 0.25, 0.45), ((), None, None)],
+)
+def test_the_strongest_unit_of_a_layer_is_told_by_its_exemplars(
+    ranks: tuple[int, ...], strongest: float | None, larger: float | None
+) -> None:
+    sets = planted_sets(planted.token)
+    sets = replace(sets, explain=replace(sets.explain, ranks=ranks))
+    found = {one.quantity: one for one in layer_measures(sets, 11)}
+    assert found[Quantity.STRONGEST].value == strongest
+    assert found[Quantity.LARGER_UNITS].value == larger
+    if ranks:
+        assert found[Quantity.STRONGEST].control == pytest.approx(1 / 11, rel=0.01)
+        assert found[Quantity.LARGER_UNITS].control == 0.5
+    else:
+        assert found[Quantity.STRONGEST].absent is Absent.NOT_READ
+
+
+def test_of_a_label_it_is_known_whether_its_unit_is_the_strongest(tmp_path: Path) -> None:
+    subject = planted_subject()
+    corpus = ai.load_corpus(
+        str(write_texts(tmp_path, planted_texts(60))), subject, n_tokens=6000, n_ctx=32
+    )
+    labels = ai.label(subject, units="0:0-1", corpus=corpus, llm="none")
+    months = next(one for one in labels if one.unit.index == 0)
+    assert months.evidence is not None
+    # Where months stand, noise alone is sometimes larger than the neuron of months.
+    strongest = months.evidence.value(Quantity.STRONGEST)
+    assert strongest is not None
+    assert strongest > 0.2
+    larger = months.evidence.value(Quantity.LARGER_UNITS)
+    assert larger is not None
+    assert larger <= 0.25

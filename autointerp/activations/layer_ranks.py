@@ -1,0 +1,63 @@
+"""How many units of a hook point are larger where a unit peaks in a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numba import njit
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autointerp.statistics.compiled.compilation import CACHED
+
+_MOST = 65_535
+
+
+def n_larger_at_peaks(
+    activations: Float[Tensor, "pos unit"], units: NDArray[np.int64]
+) -> NDArray[np.uint16]:
+    """Units with a larger activation, in size, where each of some is largest and where least.
+
+    Shape (len(units), 2), the positive side first; 65,535 stands for as many or more. Activations
+    of one sign or the other count alike: gated neurons have either.
+    """
+    if activations.device.type != "cpu":
+        return counted_by_torch(activations, units)
+    return np.asarray(_counted(activations.to(torch.float32).numpy(), units))
+
+
+def counted_by_torch(
+    activations: Float[Tensor, "pos unit"], units: NDArray[np.int64]
+) -> NDArray[np.uint16]:
+    """As `n_larger_at_peaks`, on any device."""
+    values = activations.to(torch.float32)
+    columns = torch.from_numpy(units).to(values.device)
+    chosen, sizes = values.index_select(1, columns), values.abs()
+    counts = []
+    for at in (chosen.argmax(dim=0), chosen.argmin(dim=0)):
+        own = sizes[at, columns]
+        counts.append((sizes[at] > own[:, None]).sum(dim=1).clamp(max=_MOST))
+    return torch.stack(counts, dim=1).cpu().numpy().astype(np.uint16)
+
+
+@njit(nogil=True, cache=CACHED)
+def _counted(values: NDArray[np.float32], units: NDArray[np.int64]) -> NDArray[np.uint16]:
+    n_tokens, n_units = values.shape
+    result = np.zeros((len(units), 2), np.uint16)
+    for place in range(len(units)):
+        unit = units[place]
+        highest = lowest = 0
+        for token in range(1, n_tokens):
+            if values[token, unit] > values[highest, unit]:
+                highest = token
+            if values[token, unit] < values[lowest, unit]:
+                lowest = token
+        for side in range(2):
+            at = highest if side == 0 else lowest
+            own = abs(values[at, unit])
+            n = np.int32(0)
+            for other in range(n_units):
+                n += np.int32(abs(values[at, other]) > own)
+            result[place, side] = min(int(n), _MOST)
+    return result
