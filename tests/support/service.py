@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from loaded_python import LoadedProgram, start_loaded
+
 from autointerp.core.config import Budget, JobSpec
 from autointerp.core.job_state import Job, Stage
 from autointerp.orchestration.plan import QUEUES
-from autointerp.serving.supervisor import ServiceProgram, start, workers_package
 from autointerp.serving.valkey import Valkey
 from autointerp.settings import Settings
 from autointerp.wiring.backends import build_job_service, open_backends
 from workers.celery_app import build_app, request_sender, sender
+
+_WORKER = "import sys; from workers.__main__ import main; sys.exit(main(sys.argv[1:]))"
 
 
 class Service:
@@ -41,7 +43,7 @@ class Service:
             "lease_s": 5,
             **settings,
         }
-        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.processes: dict[str, LoadedProgram] = {}
 
     def __enter__(self) -> Self:
         self.server.start()
@@ -80,8 +82,10 @@ class Service:
         given = {f"AUTOINTERP_{n.upper()}": str(v) for n, v in settings.items() if v is not None}
         environment = {**os.environ, **given, "AUTOINTERP_REDIS_URL": self.server.url}
         name = name or queue
-        program = ServiceProgram(name, ("-W", "ignore", "-m", workers_package(), queue, *more))
-        self.processes[name] = start(program, environment=environment, logs=self.folder)
+        log = self.folder / f"{name}.log"
+        self.processes[name] = start_loaded(
+            _WORKER, (queue, *more), environment=environment, log=log
+        )
 
     def kill(self, name: str) -> None:
         """Ends a worker at once."""
