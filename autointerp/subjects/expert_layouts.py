@@ -36,6 +36,12 @@ class Experts(Protocol):
     def output(self, entered: Entered) -> Tensor:
         """What should leave the module, made up of the neurons."""
 
+    def change(self, expert: int, entered: Entered, added: Float[Tensor, "token unit"]) -> Tensor:
+        """By how much what leaves the module changes when one expert's neurons are so much more.
+
+        As large as `output`; nothing comes of tokens for which the router chose others.
+        """
+
 
 def experts_in(module: nn.Module) -> Experts | None:
     """The experts of a module of a known form; None for other modules."""
@@ -75,12 +81,23 @@ class _Stacked(Experts):
         for expert in sorted(set(chosen.flatten().tolist())):
             if expert >= self.n_experts:
                 continue
-            out = self._linear("down_proj", expert, self.neurons(expert, entered))
-            if getattr(self._experts, "has_post_expert_norm", False):
-                out = self._experts.post_expert_norm(out)
-            share = torch.where(chosen == expert, weights, 0).sum(dim=-1, keepdim=True)
-            total = total + share * out
+            out = self._written(expert, self.neurons(expert, entered))
+            total = total + _share(expert, chosen, weights) * out
         return total
+
+    @override
+    def change(self, expert: int, entered: Entered, added: Tensor) -> Tensor:
+        _, chosen, weights = (part.flatten(0, -2) for part in entered[:3])
+        before = self.neurons(expert, entered)
+        both = [self._written(expert, values) for values in (before + added, before)]
+        return _share(expert, chosen, weights) * (both[0] - both[1])
+
+    def _written(self, expert: int, neurons: Tensor) -> Tensor:
+        """What the neurons of an expert write at the router's weight 1."""
+        out = self._linear("down_proj", expert, neurons)
+        if getattr(self._experts, "has_post_expert_norm", False):
+            return self._experts.post_expert_norm(out)  # type: ignore[no-any-return]
+        return out
 
     def _linear(self, name: str, expert: int, inputs: Tensor) -> Tensor:
         experts = self._experts
@@ -123,6 +140,12 @@ class _Scaled(Experts):
         each = range(self.n_experts)
         return torch.cat([self.neurons(e, entered) @ self._experts.down_proj[e] for e in each])
 
+    @override
+    def change(self, expert: int, entered: Entered, added: Tensor) -> Tensor:
+        result = torch.zeros_like(entered[0]).reshape(self.n_experts, *added.shape[:1], -1)
+        result[expert] = added @ self._experts.down_proj[expert]
+        return result.reshape(entered[0].shape)
+
 
 class _Grouped(Experts):
     """JetMoE: the module routes, and hands each expert its own tokens."""
@@ -162,10 +185,22 @@ class _Grouped(Experts):
         bias = getattr(self._experts, "bias", None)
         return total if bias is None else total + bias
 
+    @override
+    def change(self, expert: int, entered: Entered, added: Tensor) -> Tensor:
+        hidden = entered[0].flatten(0, -2)
+        tokens, weights = self._routed(hidden)[expert]
+        out = weights[:, None] * (added[tokens] @ self.rows(expert))
+        return torch.zeros_like(hidden).index_add(0, tokens, out)
+
     def _routed(self, hidden: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Each expert's tokens, and the router's weights of them."""
         _, tokens, weights, n_tokens, *_ = self._experts.router(hidden)
         return list(zip(tokens.split(n_tokens), weights.split(n_tokens), strict=True))
+
+
+def _share(expert: int, chosen: Tensor, weights: Tensor) -> Tensor:
+    """The router's weight of one expert on every token, 0 where it chose others."""
+    return torch.where(chosen == expert, weights, 0).sum(dim=-1, keepdim=True)
 
 
 def _three_axes(module: Any, name: str) -> bool:

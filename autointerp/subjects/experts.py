@@ -61,13 +61,16 @@ def why_not_read(
 
 @contextmanager
 def listening(
-    experts: Experts, listen: Callable[[tuple[Tensor, ...], Tensor], None]
+    experts: Experts, listen: Callable[[tuple[Tensor, ...], Tensor], Tensor | None]
 ) -> Iterator[None]:
-    """While it lasts, what enters and leaves the experts is handed on."""
+    """While it lasts, what enters and leaves the experts is handed on.
 
-    def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], left: Any) -> None:
+    What ``listen`` gives back, if anything, leaves them in its place.
+    """
+
+    def hook(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], left: Any) -> Any:
         entered = tuple(part for part in (*args, *kwargs.values()) if isinstance(part, Tensor))
-        listen(entered, left)
+        return listen(entered, left)
 
     with ExitStack() as stack:
         stack.callback(experts.module.register_forward_hook(hook, with_kwargs=True).remove)

@@ -1,0 +1,204 @@
+"""What the model's loss is without some units: held at zero, at their mean, or resampled."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from autointerp.core.causal_evidence import (
+    Ablation,
+    ControlKind,
+    Hold,
+    LossChange,
+    Standing,
+    TextKind,
+)
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.core.seeds import derive_seed
+from autointerp.evidence.control_units import Controls, TextValues, UnitSet, draw_controls
+from autointerp.evidence.document_intervals import Passage, document_interval
+from autointerp.evidence.held_passes import HeldPasses, PassRows
+from autointerp.evidence.held_units import HeldRow, HeldUnits
+from autointerp.subjects import HookUnits, select_units
+
+_SetKey = tuple[Hold, tuple[HookUnits, ...], Passage]
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """Of one passage."""
+
+    lost: float
+    """Loss with the units held less the loss as it is, nats, sum over its tokens."""
+    loss: float
+    """As it is, sum over its tokens."""
+    n_tokens: int
+    changed: bool
+    controls: tuple[float, ...]
+    turned: tuple[float, ...]
+
+
+class Ablations:
+    """Holds units of one subject model; what controls lose is kept for the units of their layer."""
+
+    def __init__(
+        self,
+        passes: HeldPasses,
+        reference: Sequence[Passage],
+        *,
+        n_controls: int = 19,
+    ) -> None:
+        """Takes the text that means are of and that is resampled, and how many controls there are.
+
+        Of each kind, that is: with 19 the smallest p is 0.05.
+        """
+        self._passes, self._reference = passes, tuple(reference)
+        self._n_controls, self._seed = n_controls, passes.seed
+        self._values = TextValues(passes.subject, [p.token_ids for p in self._reference])
+        self._known: dict[_SetKey, float] = {}
+
+    def of(
+        self,
+        units: UnitSet,
+        holds: Sequence[Hold],
+        texts: Mapping[TextKind, Sequence[Passage] | str],
+    ) -> Ablation:
+        """The change of loss for each hold and text; a text may be a reason why it is not there.
+
+        Raises:
+            InputError: no such unit, one that cannot be held, or nothing to hold it at.
+        """
+        subject = self._passes.subject
+        for group in select_units(units):
+            subject.check_indices(group.hook, group.indices)
+        controls = draw_controls(subject, units, n=self._n_controls, seed=self._seed)
+        changes = [
+            self._change(units, controls, hold, kind, texts[kind])
+            for hold in holds
+            for kind in texts
+        ]
+        return Ablation(units, tuple(changes))
+
+    def _change(
+        self,
+        units: UnitSet,
+        controls: Controls,
+        hold: Hold,
+        kind: TextKind,
+        text: Sequence[Passage] | str,
+    ) -> LossChange:
+        undefined = partial(LossChange, hold, kind, None, None, None)
+        if isinstance(text, str):
+            return undefined(None, 0, 0, 0, reason=text)
+        passages = [p for p in text if self._n_predicted(units, p)]
+        n_documents = len({p.document for p in passages})
+        if not passages:
+            return undefined(None, 0, 0, 0, reason="there is no such text")
+        found = [self._passage(units, controls, hold, passage) for passage in passages]
+        weights = np.array([p.weight for p in passages])
+        tokens = weights * [one.n_tokens for one in found]
+        n_tokens = sum(one.n_tokens for one in found)
+        sizes = len(passages), n_documents, n_tokens
+        loss = float(weights @ [one.loss for one in found] / tokens.sum())
+        if not any(one.changed for one in found):
+            reason = "on no token of this text is it at another value than that"
+            return undefined(loss, *sizes, reason=reason)
+        lost = weights * [one.lost for one in found]
+        value = float(lost.sum() / tokens.sum())
+        low, high = document_interval(
+            value, lost, tokens, [p.document for p in passages], seed=self._seed
+        )
+        standings: tuple[Standing, ...] = ()
+        if self._n_controls:
+            of_units = (weights @ [one.controls for one in found] / tokens.sum()).tolist()
+            of_turns = (weights @ [one.turned for one in found] / tokens.sum()).tolist()
+            standings = (
+                controls.units.standing(ControlKind.UNITS, value, of_units),
+                controls.directions.standing(ControlKind.DIRECTIONS, value, of_turns),
+            )
+        return LossChange(hold, kind, value, low, high, loss, *sizes, standings)
+
+    def _n_predicted(self, units: UnitSet, passage: Passage) -> int:
+        bos = self._passes.bos([unit.hook for unit in units])
+        return len(passage.token_ids) - (bos is None)
+
+    def _passage(
+        self, units: UnitSet, controls: Controls, hold: Hold, passage: Passage
+    ) -> _Change:
+        new = [s for s in controls.sets if (hold, s, passage) not in self._known]
+        rows = PassRows(
+            self._row(select_units(units), hold, passage),
+            tuple(self._row(groups, hold, passage) for groups in new),
+            controls.turns,
+        )
+        ran = self._passes.losses(passage.token_ids, rows)
+        clean, own, others, turned = ran.parts(rows)
+        for groups, line in zip(new, others, strict=True):
+            self._known[hold, groups, passage] = float((line - clean).sum())
+        return _Change(
+            float((own - clean).sum()) if ran.changed[1] else 0.0,
+            float(clean.sum()),
+            len(clean),
+            ran.changed[1],
+            tuple(self._known[hold, groups, passage] for groups in controls.sets),
+            tuple((turned - clean).sum(axis=1).tolist()),
+        )
+
+    def _row(self, groups: Sequence[HookUnits], hold: Hold, passage: Passage) -> HeldRow:
+        return tuple(
+            HeldUnits(
+                group.hook,
+                group.indices,
+                self._held_at(group, hold, passage),
+                whole=hold is Hold.ZERO,
+            )
+            for group in groups
+        )
+
+    def _held_at(self, group: HookUnits, hold: Hold, passage: Passage) -> torch.Tensor:
+        if hold is Hold.ZERO:
+            return torch.zeros(1, len(group.indices))
+        if hold is Hold.MEAN:
+            return self._values.means(group)
+        other = self._partner(passage)
+        values, n = self._values.of(group, other), len(passage.token_ids)
+        # A text that ends earlier begins again.
+        return values[torch.arange(n) % len(values)]
+
+    def _partner(self, passage: Passage) -> int:
+        """The text whose activations stand in: of another document, as long where there is one."""
+        others = [n for n, p in enumerate(self._reference) if p.document != passage.document]
+        if not others:
+            raise InputError(
+                "resampling takes activations from another document, and the text that was read "
+                "has only one; read more tokens"
+            )
+        n = len(passage.token_ids)
+        long = [n_ for n_ in others if len(self._reference[n_].token_ids) >= n]
+        drawn = random.Random(derive_seed(self._seed, "resample", *passage.token_ids))
+        return drawn.choice(long or others)
+
+
+def ablate(  # noqa: PLR0913 - one call for notebooks
+    passes: HeldPasses,
+    units: Sequence[UnitId],
+    text: Sequence[Passage],
+    *,
+    hold: Hold = Hold.ZERO,
+    reference: Sequence[Passage] | None = None,
+    n_controls: int = 19,
+) -> LossChange:
+    """The change of loss on one text while units are held together.
+
+    Raises:
+        InputError: as `Ablations.of`.
+    """
+    ablations = Ablations(passes, reference or text, n_controls=n_controls)
+    [change] = ablations.of(tuple(units), [hold], {TextKind.ALL: text}).changes
+    return change

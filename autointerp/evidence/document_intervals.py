@@ -1,0 +1,54 @@
+"""Texts of documents, and intervals over documents: windows of one document are alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from autointerp.statistics.bootstrap import Group, Resampling
+from autointerp.statistics.intervals import Ends, t_interval
+from autointerp.statistics.scored_windows import Floats
+
+_FEWEST = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A text that is run through the subject model."""
+
+    token_ids: tuple[int, ...]
+    """Vocabulary ids, without BOS."""
+    document: str
+    """Id of its document."""
+    weight: float = 1.0
+    """How many texts of its kind it stands for."""
+
+
+def document_interval(
+    value: float, sums: ArrayLike, sizes: ArrayLike, documents: Sequence[str], *, seed: int
+) -> Ends:
+    """The 95 % interval of a ratio of sums, over documents; Nones with fewer than two of them.
+
+    Args:
+        value: sum of `sums` over sum of `sizes`.
+        sums: of each text.
+        sizes: of each text, above 0.
+        documents: of each text.
+        seed: of the resamples.
+    """
+    names = sorted(set(documents))
+    if len(names) < _FEWEST:
+        return None, None
+    rows = np.zeros((len(names), 2))
+    np.add.at(rows, [names.index(d) for d in documents], np.stack([sums, sizes], axis=1))  # type: ignore[list-item]
+    groups = [Group(tuple(range(len(names))), math.inf)]
+    return t_interval(value, _ratio, rows, groups, Resampling(seed=seed), fisher=False)
+
+
+def _ratio(sums: Floats) -> Floats:
+    result: Floats = sums[..., 0] / np.where(sums[..., 1] == 0, np.nan, sums[..., 1])
+    return result

@@ -1,0 +1,199 @@
+"""Forward passes of one text in many rows, each with other units held: losses and logits.
+
+What comes before the first held layer is the same in every row and is computed once, where the
+model allows it: that is tried on a short text, and compared with whole passes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy.typing import NDArray
+from torch import Tensor
+
+from autointerp.core.errors import InputError
+from autointerp.core.ids import HookPoint
+from autointerp.evidence.held_units import HeldRow, RowHolds
+from autointerp.evidence.write_sites import Turn, WriteSite
+from autointerp.subjects import SubjectModel
+from autointerp.subjects.causality import short_text
+from autointerp.subjects.model_facts import NOT_RUN
+
+_LOGITS_AT_ONCE = 2**26
+"""Of one pass: a quarter of a gigabyte in float32."""
+_ROUNDING = {torch.float64: 1e-9, torch.float32: 1e-4, torch.bfloat16: 0.03, torch.float16: 0.03}
+"""Parts of the greatest logit by which the two ways may differ."""
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PassRows:
+    """The rows of a pass: the model as it is, the units held, controls, and the change turned."""
+
+    held: HeldRow
+    controls: tuple[HeldRow, ...] = ()
+    """Of each a row of its own."""
+    turns: tuple[int, ...] = ()
+    """Numbers of random directions to which what the held units write is turned."""
+
+    @property
+    def n_rows(self) -> int:
+        """With the row of the model as it is."""
+        return 2 + len(self.controls) + len(self.turns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PassValues:
+    """What came out, a row each: as it is, held, controls, turned."""
+
+    values: Floats
+    """Shape (row, ...)."""
+    changed: tuple[bool, ...]
+    """Whether anything was at another value than it is held at, of as it is, held, controls."""
+
+    def parts(self, rows: PassRows) -> tuple[Floats, Floats, Floats, Floats]:
+        """The values as they are, held, of the controls and of those turned."""
+        n = 2 + len(rows.controls)
+        return self.values[0], self.values[1], self.values[2:n], self.values[n:]
+
+
+class HeldPasses:
+    """Runs texts through one subject model with units held."""
+
+    def __init__(self, subject: SubjectModel, *, seed: int = 0) -> None:
+        self.subject, self.seed = subject, seed
+        self.n_tokens, self.seconds = 0, 0.0
+        self._shared: dict[int, bool] = {}
+
+    def bos(self, hooks: Sequence[str]) -> int | None:
+        """Id put in front of texts.
+
+        Raises:
+            InputError: units of these hook points are not read alike.
+        """
+        every = {self.subject.bos_at(hook) for hook in hooks}
+        if len(every) > 1:
+            raise InputError(
+                "some of these units are read behind the beginning-of-text token and some "
+                "without it; hold them one at a time"
+            )
+        return next(iter(every))
+
+    def losses(self, ids: Sequence[int], rows: PassRows) -> PassValues:
+        """Loss of each token that is predicted, nats, shape (row, token)."""
+
+        def read(logits: Tensor, whole: Tensor) -> Tensor:
+            n_rows = len(logits)
+            targets = whole[:, 1:].expand(n_rows, -1).flatten()
+            flat = logits[:, :-1].flatten(0, 1).to(torch.float32)
+            lost = torch.nn.functional.cross_entropy(flat, targets, reduction="none")
+            return lost.reshape(n_rows, -1)
+
+        return self._run(ids, rows, read)
+
+    def next_logits(self, ids: Sequence[int], rows: PassRows) -> PassValues:
+        """Logits of the token behind the text, shape (row, vocab)."""
+        return self._run(ids, rows, lambda logits, _: logits[:, -1])
+
+    def _run(
+        self, ids: Sequence[int], rows: PassRows, read: Callable[[Tensor, Tensor], Tensor]
+    ) -> PassValues:
+        started = time.perf_counter()
+        bos = self.bos([held.hook for held in rows.held])
+        whole = torch.tensor([[*([] if bos is None else [bos]), *ids]], device=self.subject.device)
+        first: list[HeldRow] = [(), rows.held]
+        plain = [*first, *rows.controls]
+        most = max(3, _LOGITS_AT_ONCE // (whole.shape[1] * self.subject.n_rows))
+        parts: list[Floats] = []
+        changed: list[bool] = []
+        for start in range(0, len(plain), most):
+            chunk = plain[start : start + most]
+            found, moved = self._pass(whole, chunk, (), bos, read)
+            parts.append(found)
+            changed += moved
+        for start in range(0, len(rows.turns), most - 2):
+            turns = rows.turns[start : start + most - 2]
+            found, _ = self._pass(whole, [*first, *([()] * len(turns))], turns, bos, read)
+            parts.append(found[2:])
+        self.seconds += time.perf_counter() - started
+        return PassValues(np.concatenate(parts), tuple(changed))
+
+    def _pass(
+        self,
+        whole: Int[Tensor, "one pos"],
+        rows: Sequence[HeldRow],
+        turns: Sequence[int],
+        bos: int | None,
+        read: Callable[[Tensor, Tensor], Tensor],
+    ) -> tuple[Floats, list[bool]]:
+        """One pass; the last rows are turned, where there are turns."""
+        n_rows, n_pos = len(rows), whole.shape[1]
+        holds = RowHolds(self.subject, rows, n_pos=n_pos, skip=int(bos is not None))
+        turn = None
+        if turns:
+            site = WriteSite.of(self.subject, rows[1][0].hook)
+            places = [(n_rows - len(turns) + place, n) for place, n in enumerate(turns)]
+            turn = Turn(site, places, (n_rows, n_pos), self.seed)
+        layer = min(HookPoint(held.hook).layer for row in rows for held in row)
+        shared = layer if self._shares(layer) else None
+        self.n_tokens += n_rows * n_pos
+        with torch.inference_mode(), holds.during(turn):
+            logits = self._logits(whole, n_rows, shared)
+            return read(logits, whole).cpu().to(torch.float64).numpy(), holds.changed
+
+    def _logits(
+        self, whole: Int[Tensor, "one pos"], n_rows: int, layer: int | None
+    ) -> Float[Tensor, "row pos vocab"]:
+        """With a layer the rows are one before it."""
+        ids = whole.expand(n_rows, -1) if layer is None else whole
+        rows = nullcontext() if layer is None else _widened(self.subject, layer, n_rows)
+        with rows:
+            out = self.subject.bridge.original_model(ids, use_cache=False)
+        result: Tensor = getattr(out, "logits", out)
+        if result.shape[:2] != (n_rows, whole.shape[1]):
+            raise InputError(
+                f"{self.subject.name} gives no logits for every token, so that nothing can be "
+                "told of its loss"
+            )
+        return result
+
+    def _shares(self, layer: int) -> bool:
+        """Whether what comes before a layer may be computed once for all rows."""
+        if layer not in self._shared:
+            self._shared[layer] = layer > 0 and self._tried(layer)
+        return self._shared[layer]
+
+    def _tried(self, layer: int) -> bool:
+        ids = short_text(self.subject.tokenizer, self.subject.n_rows)
+        whole = torch.tensor([ids], device=self.subject.device)
+        try:
+            with torch.inference_mode():
+                once, each = (self._logits(whole, 3, at) for at in (layer, None))
+        except (*NOT_RUN, InputError):
+            return False
+        apart = (once - each).abs().nan_to_num().max()
+        return bool(apart <= _ROUNDING[once.dtype] * each.abs().nan_to_num().max())
+
+
+@contextmanager
+def _widened(subject: SubjectModel, layer: int, n_rows: int) -> Iterator[None]:
+    """While it lasts, the one row that enters a layer becomes so many."""
+    block = subject.bridge.blocks[layer]
+    module = block if isinstance(block, torch.nn.Module) else block.original_component
+
+    def widen(_module: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+        if args:
+            return (args[0].expand(n_rows, -1, -1).contiguous(), *args[1:]), kwargs
+        name = next(name for name, value in kwargs.items() if isinstance(value, Tensor))
+        return args, kwargs | {name: kwargs[name].expand(n_rows, -1, -1).contiguous()}
+
+    with ExitStack() as stack:
+        stack.callback(module.register_forward_pre_hook(widen, with_kwargs=True).remove)
+        yield
