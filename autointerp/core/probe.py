@@ -9,6 +9,9 @@ from typing import Protocol
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.records import rectify
 
+NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
+"""Beginnings that could lead anywhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class ProbedText:

@@ -128,9 +128,7 @@ class Ablations:
         bos = self._passes.bos([unit.hook for unit in units])
         return len(passage.token_ids) - (bos is None)
 
-    def _passage(
-        self, units: UnitSet, controls: Controls, hold: Hold, passage: Passage
-    ) -> _Change:
+    def _passage(self, units: UnitSet, controls: Controls, hold: Hold, passage: Passage) -> _Change:
         new = [s for s in controls.sets if (hold, s, passage) not in self._known]
         rows = PassRows(
             self._row(select_units(units), hold, passage),

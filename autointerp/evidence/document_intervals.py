@@ -44,7 +44,7 @@ def document_interval(
     if len(names) < _FEWEST:
         return None, None
     rows = np.zeros((len(names), 2))
-    np.add.at(rows, [names.index(d) for d in documents], np.stack([sums, sizes], axis=1))  # type: ignore[list-item]
+    np.add.at(rows, [names.index(d) for d in documents], np.stack([sums, sizes], axis=1))
     groups = [Group(tuple(range(len(names))), math.inf)]
     return t_interval(value, _ratio, rows, groups, Resampling(seed=seed), fisher=False)
 

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from autointerp.core.errors import InputError
 from autointerp.core.ids import HookPoint
-from autointerp.evidence.held_units import HeldRow, RowHolds
+from autointerp.evidence.frozen_norms import FrozenNorms
+from autointerp.evidence.held_units import HeldRow, HeldUnits, RowHolds
 from autointerp.evidence.write_sites import Turn, WriteSite
 from autointerp.subjects import SubjectModel
 from autointerp.subjects.causality import short_text
@@ -102,12 +103,43 @@ class HeldPasses:
         """Logits of the token behind the text, shape (row, vocab)."""
         return self._run(ids, rows, lambda logits, _: logits[:, -1])
 
+    def written(
+        self, ids: Sequence[int], held: HeldUnits, norms: FrozenNorms | None = None
+    ) -> Float[Tensor, "pos d"]:
+        """What the model writes at the units' site beyond what it writes with them held.
+
+        The norms note what they are in this pass. BOS is left out.
+        """
+        site = WriteSite.of(self.subject, held.hook)
+        bos = self.bos([held.hook])
+        whole = self._whole(ids, bos)
+        shape = (2, whole.shape[1])
+        holds = RowHolds(self.subject, [(), (held,)], n_pos=shape[1], skip=int(bos is not None))
+        seen: list[Tensor] = []
+
+        def note(written: Tensor) -> Tensor:
+            parts = written.reshape(-1, *shape, written.shape[-1]).to(torch.float32)
+            seen.append((parts[:, 0] - parts[:, 1]).sum(dim=0))
+            return written
+
+        self.n_tokens += whole.shape[1] * 2
+        with torch.inference_mode(), ExitStack() as stack:
+            stack.enter_context(holds.during())
+            stack.enter_context(site.changing(note))
+            if norms is not None:
+                stack.enter_context(norms.watching())
+            self._logits(whole, 2, None)
+        return seen[-1][int(bos is not None) :]
+
+    def _whole(self, ids: Sequence[int], bos: int | None) -> Int[Tensor, "one pos"]:
+        return torch.tensor([[*([] if bos is None else [bos]), *ids]], device=self.subject.device)
+
     def _run(
         self, ids: Sequence[int], rows: PassRows, read: Callable[[Tensor, Tensor], Tensor]
     ) -> PassValues:
         started = time.perf_counter()
         bos = self.bos([held.hook for held in rows.held])
-        whole = torch.tensor([[*([] if bos is None else [bos]), *ids]], device=self.subject.device)
+        whole = self._whole(ids, bos)
         first: list[HeldRow] = [(), rows.held]
         plain = [*first, *rows.controls]
         most = max(3, _LOGITS_AT_ONCE // (whole.shape[1] * self.subject.n_rows))

@@ -18,7 +18,7 @@ from torch import Tensor
 from autointerp.core.ids import UnitId
 from autointerp.evidence.output_weights import decoder_rows
 from autointerp.evidence.write_sites import Turn, WriteSite
-from autointerp.subjects import Directions, Encoder, SubjectModel
+from autointerp.subjects import Directions, Encoder, SparseEncoder, SubjectModel
 from autointerp.subjects.experts import expert_hook, experts_of, listening
 
 _Change = Callable[[Tensor], Tensor]
@@ -46,7 +46,7 @@ class HeldUnits:
         return cls(unit.hook, (unit.index,), torch.tensor([[strength]]), added=True)
 
     def of(self, current: Float[Tensor, "pos unit"]) -> Float[Tensor, "pos unit"]:
-        """The activations on a text as they are held; BOS is left out unless they are held there."""
+        """The activations on a text as they are held, BOS among them where they are held there."""
         result, values = current.clone(), self.values.to(current)
         where = slice(None) if self.positions is None else list(self.positions)
         result[where] = result[where] + values if self.added else values.expand_as(result[where])
@@ -125,7 +125,9 @@ class RowHolds:
             flat = self._rows_of(activations)[:, self._skip :]
             for (number, held), (_, rows_of) in zip(rows, vectors, strict=True):
                 current = encoder.encode(flat[number][None])[0][:, list(held.indices)]
-                written[number] = (self._held(number, held, current) - current) @ rows_of
+                added = (self._held(number, held, current) - current) @ rows_of
+                scale = encoder.scale(flat[number]) if isinstance(encoder, SparseEncoder) else 1.0
+                written[number] = added * scale
             return write(activations) if encoder.hook == writes_to else activations
 
         def write(activations: Tensor) -> Tensor:

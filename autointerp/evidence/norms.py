@@ -38,6 +38,15 @@ def gain_of(norm: Any, width: int, device: torch.device) -> tuple[Tensor, bool]:
     return gain, bool(torch.allclose(moved, there, rtol=1e-3, atol=1e-4))
 
 
+def offset_of(norm: Any, width: int, device: torch.device) -> Float[Tensor, " d_model"]:
+    """What a norm gives for nothing: its bias."""
+    with torch.inference_mode():
+        result: Tensor = copy.deepcopy(norm).to(torch.float32)(
+            torch.zeros(1, 1, width, device=device)
+        )
+    return result[0, 0]
+
+
 def final_norm(bridge: Any) -> Any:
     """The norm before the unembedding; None where there is none.
 
@@ -65,13 +74,18 @@ def through_norms_behind(
     """
     if not has_norms_behind_blocks(subject.bridge):
         return rows
-    for norm in _norms_behind(subject, hook):
+    for norm in norms_behind(subject, hook):
         gain, centred = gain_of(norm, int(rows.shape[1]), subject.device)
         rows = (rows - rows.mean(dim=1, keepdim=True) if centred else rows) * gain
     return rows
 
 
-def _norms_behind(subject: SubjectModel, hook: str) -> Iterator[Any]:
+def norms_behind(subject: SubjectModel, hook: str) -> Iterator[Any]:
+    """The norms of the stream behind what a hook point's units write, where blocks end in some.
+
+    Raises:
+        InputError: it is not known which of them the hook point lies before.
+    """
     layer, kind = HookPoint(hook).layer, hook.split(".", 2)[2]
     both = ("ln1", "ln2")
     own = [both, both[1:], ()]

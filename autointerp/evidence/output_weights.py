@@ -38,8 +38,8 @@ _RESIDUAL = (
 )
 # Norms that outputs go through, by TransformerLens' names; those of experts beside an MLP (Gemma 4)
 # have numbers.
-_OF_MLP = ("post_feedforward_layernorm_1", "ln2_post")
-_OF_EXPERTS = ("post_feedforward_layernorm_2", "ln2_post")
+OF_MLP = ("post_feedforward_layernorm_1", "ln2_post")
+OF_EXPERTS = ("post_feedforward_layernorm_2", "ln2_post")
 _AT_ONCE = 2**24
 """Logits that are computed together."""
 
@@ -285,11 +285,11 @@ def _written_by(subject: SubjectModel, hook: str) -> Tensor | None:
                 f"what the units of {hook} of {subject.name} write goes through a matrix of its own"
             )
             raise InputError(f"{msg}, behind the experts; their logit effects are not read")
-        return _behind_norms(subject, rows, block, _OF_EXPERTS)
+        return _behind_norms(subject, rows, block, OF_EXPERTS)
     before_gate = kind != "mlp.hook_post" and gated(subject.bridge, hook)
     if kind in ("mlp.hook_post", "mlp.hook_pre", "mlp.hook_mid") and not before_gate:
         projection = output_projection(subject.bridge, hook)
-        rows = _rows(subject, hook, projection, block, _OF_MLP)
+        rows = _rows(subject, hook, projection, block, OF_MLP)
         inner = component(getattr(block, "mlp", None), "ln")
         if inner is None or kind == "mlp.hook_post":
             return rows

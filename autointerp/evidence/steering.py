@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
 from autointerp.evidence.steered_passes import (
+    AddVector,
     Rows,
     check_length,
     next_logprobs,
@@ -88,13 +89,34 @@ def steered_texts(
     Raises:
         InputError: a prompt without a token, or too long to be continued.
     """
+
+    def pushed(n_rows: int) -> AbstractContextManager[AddVector | None]:
+        return steered(subject, steering.unit, [steering.strength] * n_rows)
+
+    bos = subject.bos_at(steering.unit.hook)
+    return pushed_texts(subject, pushed, prompts, bos=bos, n_tokens=n_tokens, seed=seed)
+
+
+def pushed_texts(  # noqa: PLR0913 - what a text is drawn by
+    subject: SubjectModel,
+    pushed: Callable[[int], AbstractContextManager[AddVector | None]],
+    prompts: Rows,
+    *,
+    bos: int | None,
+    n_tokens: int,
+    seed: int,
+) -> tuple[str, ...]:
+    """The same with whatever `pushed` adds to so many rows.
+
+    Raises:
+        InputError: as `steered_texts`.
+    """
     texts: dict[int, str] = {}
     for rows in of_equal_length(prompts):
         check_length(subject, prompts[rows[0]], n_tokens)
         generators = [random.Random(derive_seed(seed, "continuation", row)) for row in rows]
-        same = [steering.strength] * len(rows)
-        bos, texts_of = subject.bos_at(steering.unit.hook), [prompts[row] for row in rows]
-        with steered(subject, steering.unit, same) as push:
+        texts_of = [prompts[row] for row in rows]
+        with pushed(len(rows)) as push:
             written = write_on(subject, texts_of, n_tokens, generators, push, bos=bos)
         texts |= {row: text_of(subject, ids) for row, ids in zip(rows, written, strict=True)}
     return tuple(texts[row] for row in range(len(prompts)))

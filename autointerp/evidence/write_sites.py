@@ -124,7 +124,8 @@ def turned(
 def _basis(width: int, seed: int) -> Float[Tensor, "d d"]:
     generator = torch.Generator().manual_seed(derive_seed(seed, "basis", width))
     factor, upper = torch.linalg.qr(torch.randn(width, width, generator=generator))
-    return factor * upper.diagonal().sign()
+    basis: Tensor = factor * upper.diagonal().sign()
+    return basis
 
 
 def _projection(subject: SubjectModel, hook: str, path: str) -> Any:

@@ -11,7 +11,7 @@ from typing_extensions import override
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Explanation
 from autointerp.core.ids import UnitId
-from autointerp.core.probe import UnitProbe
+from autointerp.core.probe import NEUTRAL_PROMPTS, UnitProbe
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import quoted
@@ -25,8 +25,6 @@ from autointerp.scorers.verdict_replies import Verdict
 from autointerp.scorers.written_texts import NO_PROBE
 from autointerp.statistics.classification import share_score
 
-NEUTRAL_PROMPTS = ("Findings show that", "I once heard that", "The next thing is")
-"""Beginnings that could lead anywhere."""
 N_SETS = 3
 _N_REPEATS, _TARGET_KLS, _N_TOKENS = 5, (0.25, 0.5), 25
 """Sets of texts at each divergence (nats of the next token), and tokens of each text."""

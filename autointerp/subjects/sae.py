@@ -78,6 +78,10 @@ class SparseEncoder:
             inputs = inputs - self.tensors["b_dec"]
         return _LATENTS[self.config.kind](inputs @ self.tensors["W_enc"], self.tensors, self.config)
 
+    def scale(self, activations: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch one"]:
+        """What decoder rows are multiplied by to stand beside the activations; 1 for most SAEs."""
+        return _scale(activations, self.config)
+
     def to(self, device: torch.device, dtype: torch.dtype) -> SparseEncoder:
         """The same on a device and in a floating dtype."""
         moved = {
@@ -116,6 +120,15 @@ class SparseEncoder:
         if "decoder_norm" in self.tensors:
             rows = rows / self.tensors["decoder_norm"].cpu()[chosen][:, None].clamp_min(1e-30)
         return rows
+
+
+def _scale(inputs: Tensor, config: SaeConfig) -> Tensor:
+    """The length by which activations are divided before they are encoded."""
+    if config.normalize_activations == "constant_norm_rescale":
+        return torch.linalg.vector_norm(inputs, dim=-1, keepdim=True) / math.sqrt(config.d_in)
+    if config.normalize_activations == "layer_norm":
+        return inputs.std(dim=-1, keepdim=True) + 1e-5
+    return torch.ones_like(inputs[..., :1])
 
 
 def _normalized(inputs: Tensor, config: SaeConfig) -> Tensor:

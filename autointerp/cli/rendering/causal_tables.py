@@ -1,0 +1,242 @@
+"""Causal evidence for a terminal: each number with its interval and its place among controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import median
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.cli.rendering.console import counted, plain_table, short, visible
+from autointerp.core.causal_evidence import (
+    Ablation,
+    AttributedText,
+    Attribution,
+    CausalEvidence,
+    ControlKind,
+    EvidenceKind,
+    LossChange,
+    Patching,
+    Standing,
+    SteeredWriting,
+)
+from autointerp.core.ids import UnitId
+
+_CONTROLS = {ControlKind.UNITS: "units", ControlKind.DIRECTIONS: "directions"}
+_LEGENDS = {
+    EvidenceKind.ABLATION: "change: nats a token more with the unit held, 95 % interval over "
+    "documents, in thousandths. all: held-out text; exemplars: where it is strongest; predicted: "
+    "held-out text where its label says that it is active.",
+    EvidenceKind.PATCHING: "share: of the way from the counterfactual's difference of logits to "
+    "the prompt's that the unit alone, as it is in the prompt, brings about.",
+    EvidenceKind.ATTRIBUTION: "logit: activation times output weights, through the final norm as "
+    "it is at that token, to the token that really follows, less the mean over the vocabulary; "
+    "later layers are passed by. rank: share of the vocabulary that is raised less.",
+    EvidenceKind.STEERING: "strength: added to the activation at every token; KL: of the next "
+    "token from the model as it is, mean over the prompts.",
+}
+_STANDING = (
+    "units, directions: place among the controls by size, the first is the largest, and p = (1 + "
+    "controls as large) / (1 + controls)."
+)
+_P = 0.05
+_AROUND = 6
+
+
+def print_causal(evidence: CausalEvidence, console: Console) -> None:
+    """Prints what came out, for people."""
+    if evidence.ablations:
+        for line in _ablation_sentences(evidence.ablations):
+            console.print(Text(line))
+        console.print(_ablation_table(evidence.ablations))
+    for patching in evidence.patchings[:1]:
+        console.print(_prompts_of(patching))
+    if evidence.patchings:
+        console.print(_patching_table(evidence.patchings))
+    for attribution in evidence.attributions:
+        console.print(_attribution_heading(attribution))
+        if attribution.texts:
+            console.print(_attribution_table(attribution.texts))
+        console.print()
+    for writing in evidence.steerings:
+        _print_writing(writing, console)
+    console.print()
+    for line in _legend(evidence):
+        console.print(Text(visible(line), "dim"))
+
+
+def _legend(evidence: CausalEvidence) -> Iterator[str]:
+    yield _LEGENDS[evidence.kind]
+    if evidence.kind in {EvidenceKind.ABLATION, EvidenceKind.PATCHING}:
+        yield _STANDING
+    yield from _reasons(evidence)
+    yield f"{evidence.n_tokens_run:,} tokens in forward passes, {evidence.seconds:.0f} s"
+    yield from evidence.notes
+
+
+def _reasons(evidence: CausalEvidence) -> Iterator[str]:
+    """Why numbers and controls are missing, each sentence once."""
+    found: dict[str, None] = {}
+    for change in (c for ablation in evidence.ablations for c in ablation.changes):
+        if change.reason is not None:
+            found[f"undefined, {change.text.value}: {change.reason}"] = None
+        found |= dict.fromkeys(_missing(change.standings))
+    for patching in evidence.patchings:
+        found |= dict.fromkeys(_missing(patching.standings))
+        if patching.reason is not None:
+            found[f"undefined: {patching.reason}"] = None
+    yield from found
+
+
+def _missing(standings: Iterable[Standing]) -> Iterator[str]:
+    for one in standings:
+        if one.reason is not None:
+            yield f"no random {_CONTROLS[one.control]}: {one.reason}"
+
+
+def _ablation_sentences(ablations: Sequence[Ablation]) -> Iterator[str]:
+    """What holds of many units, a line a hold and text."""
+    if len(ablations) < 2:  # noqa: PLR2004 - of one the table says it
+        return
+    for number, first in enumerate(ablations[0].changes):
+        changes = [a.changes[number] for a in ablations]
+        known = [c for c in changes if c.value is not None]
+        if not known:
+            continue
+        values = [c.value or 0.0 for c in known]
+        parts = [f"median {_milli(median(values))}"]
+        for control in ControlKind:
+            all_of = [_standing(c.standings, control) for c in known]
+            some = [s for s in all_of if s is not None and s.p is not None]
+            if some:
+                n = sum((s.p or 1.0) <= _P for s in some)
+                others = median(v for s in some for v in s.values)
+                parts.append(
+                    f"{n} of {len(some)} beyond random {_CONTROLS[control]} (p at most {_P}; "
+                    f"their median {_milli(others)})"
+                )
+        yield f"{first.hold.value}, {first.text.value}: {', '.join(parts)}"
+    yield ""
+
+
+def _ablation_table(ablations: Sequence[Ablation]) -> Table:
+    table = plain_table("unit", "held", "text")
+    for name in ("change", "loss", "windows", "units", "directions"):
+        table.add_column(name, justify="right", overflow="fold")
+    for ablation in ablations:
+        name = _names(ablation.units)
+        for change in ablation.changes:
+            table.add_row(name, change.hold.value, change.text.value, *_change_cells(change))
+            name = ""
+    return table
+
+
+def _change_cells(change: LossChange) -> Iterator[Text]:
+    if change.value is None:
+        yield Text("-", "dim")
+    else:
+        ends = ""
+        if change.low is not None and change.high is not None:
+            ends = f" [{_milli(change.low)}, {_milli(change.high)}]"
+        yield Text(f"{_milli(change.value)}{ends}")
+    yield Text("-" if change.loss is None else f"{change.loss:.2f}")
+    yield Text(f"{change.n_windows:,}")
+    for control in ControlKind:
+        yield _standing_cell(_standing(change.standings, control))
+
+
+def _patching_table(patchings: Sequence[Patching]) -> Table:
+    table = plain_table("unit")
+    for name in ("share", "difference", "units", "directions"):
+        table.add_column(name, justify="right", overflow="fold")
+    for one in patchings:
+        table.add_row(
+            _names(one.units),
+            Text("-" if one.share is None else f"{one.share:.1%}"),
+            Text(short(one.patched_difference)),
+            *(_standing_cell(_standing(one.standings, control)) for control in ControlKind),
+        )
+    return table
+
+
+def _prompts_of(one: Patching) -> Text:
+    first, second = (visible(repr(answer)) for answer in one.answers)
+    where = "at every token" if one.position is None else f"at token {one.position}"
+    return Text(
+        f"logit of {first} less that of {second}: {short(one.difference)} behind "
+        f"{visible(repr(one.prompt))}, {short(one.counterfactual_difference)} behind "
+        f"{visible(repr(one.counterfactual))}; units put back {where}"
+    )
+
+
+def _attribution_heading(one: Attribution) -> Text:
+    if one.mean is None:
+        return Text(f"{one.unit.short}: undefined, {one.reason}")
+    said = f"{one.unit.short}: mean logit on its strongest texts {one.mean:+.3g}"
+    if one.low is not None and one.high is not None:
+        said += f" [{one.low:+.3g}, {one.high:+.3g}]"
+    for standing in one.standings:
+        if standing.p is not None:
+            said += f", beside random directions p {standing.p:.2g}"
+    return Text(said, "bold")
+
+
+def _attribution_table(texts: Sequence[AttributedText]) -> Table:
+    table = plain_table("", expand=True)
+    table.add_column("text up to the unit", ratio=1, overflow="fold")
+    table.add_column("next", overflow="fold")
+    for name in ("activation", "logit", "rank"):
+        table.add_column(name, justify="right", overflow="fold")
+    for one in texts:
+        before = "".join(one.tokens[max(0, one.position - _AROUND) : one.position + 1])
+        table.add_row(
+            "most" if one.strongest else "least",
+            Text(visible(before)),
+            Text(visible(one.following)),
+            short(one.activation),
+            f"{one.logit:+.3g}",
+            f"{one.share_below:.0%}",
+        )
+    return table
+
+
+def _print_writing(one: SteeredWriting, console: Console) -> None:
+    if one.strength is None:
+        console.print(Text(f"{one.unit.short}: {visible(one.reason or '')}"))
+        return
+    said = f"{one.unit.short}: {one.strength:+.3g}, KL {one.kl or 0:.2f}"
+    for standing in one.standings:
+        if standing.values:
+            others = median(standing.values)
+            said += f"; random directions as long {others:.2f} (p {standing.p:.2g})"
+    console.print(Text(said, "bold"))
+    table = plain_table("prompt", expand=True)
+    for name in ("pushed", "as it is", *(["random direction"] if one.control_texts else [])):
+        table.add_column(name, ratio=1, overflow="fold")
+    columns = [one.prompts, one.texts, one.unsteered]
+    columns += [one.control_texts] if one.control_texts else []
+    for row in zip(*columns, strict=True):
+        table.add_row(*(Text(visible(cell)) for cell in row))
+    console.print(table)
+
+
+def _standing(standings: Sequence[Standing], control: ControlKind) -> Standing | None:
+    return next((one for one in standings if one.control is control), None)
+
+
+def _standing_cell(one: Standing | None) -> Text:
+    if one is None or one.p is None:
+        return Text("-", "dim")
+    return Text(f"{one.rank} of {1 + len(one.values)}, p {one.p:.2g}", "" if one.p > _P else "bold")
+
+
+def _milli(value: float) -> str:
+    return f"{1000 * value:+.3g}"
+
+
+def _names(units: Sequence[UnitId]) -> str:
+    if len(units) == 1:
+        return visible(units[0].short)
+    return f"{counted(len(units), 'unit')} from {visible(units[0].short)}"

@@ -1,0 +1,74 @@
+"""What is asked of units causally, checked before anything is loaded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from autointerp.core.causal_evidence import EvidenceKind, Hold
+from autointerp.core.errors import InputError
+from autointerp.core.probe import NEUTRAL_PROMPTS
+
+_MOST_CONTROLS = 999
+_MOST_WINDOWS = 10_000
+_MOST_TOKENS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class CausalRequest:
+    """One kind of evidence, with what it takes; the same for all units."""
+
+    kind: EvidenceKind
+    holds: tuple[Hold, ...] = (Hold.ZERO,)
+    """Of an ablation."""
+    together: bool = False
+    """Whether the units are held, or put back, as one set."""
+    n_windows: int = 32
+    """Held-out windows on which the change of loss is measured overall."""
+    n_texts: int = 8
+    """Exemplars, windows that the label speaks of, and texts that are attributed, each at most."""
+    n_controls: int = 19
+    """Of each kind; with 19 the smallest p is 0.05."""
+    prompt: str | None = None
+    counterfactual: str | None = None
+    """Of as many tokens as the prompt."""
+    answers: tuple[str, str] | None = None
+    """One token each; the most probable behind the two prompts where None."""
+    position: int | None = None
+    """0-based token at which units are put back; all where None."""
+    prompts: tuple[str, ...] = NEUTRAL_PROMPTS
+    """Of steering."""
+    target_kl: float = 0.5
+    """How far steering moves the next token's distribution, nats."""
+    n_tokens: int = 25
+    """Written behind each prompt of steering."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, value, most in (
+            ("--windows", self.n_windows, _MOST_WINDOWS),
+            ("--texts", self.n_texts, _MOST_WINDOWS),
+            ("--length", self.n_tokens, _MOST_TOKENS),
+        ):
+            if not 1 <= value <= most:
+                raise InputError(f"{name} is a number from 1 to {most:,}, found {value}")
+        if not 0 <= self.n_controls <= _MOST_CONTROLS:
+            msg = f"--controls is a number from 0 to {_MOST_CONTROLS}, found {self.n_controls}"
+            raise InputError(msg)
+        if not (math.isfinite(self.target_kl) and self.target_kl > 0):
+            raise InputError(f"--kl is a number of nats above 0, found {self.target_kl}")
+        self._check_prompts()
+
+    def _check_prompts(self) -> None:
+        given = [self.prompt is not None, self.counterfactual is not None]
+        if self.kind is EvidenceKind.PATCHING:
+            if not all(given):
+                found = "neither" if not any(given) else "--prompt" if given[0] else "the other"
+                raise InputError(
+                    "patching needs --prompt and --counterfactual, two texts with the same number "
+                    f"of tokens; no LLM writes one here. Found {found}"
+                )
+        elif any(given) or self.answers is not None or self.position is not None:
+            raise InputError(
+                "--prompt, --counterfactual, --answers and --position go with --kind patching"
+            )

@@ -1,0 +1,205 @@
+"""One request about units of a subject model, answered: the entry for commands and workers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from autointerp.core.causal_evidence import (
+    Attribution,
+    CausalEvidence,
+    EvidenceKind,
+    Patching,
+    SteeredWriting,
+    TextKind,
+)
+from autointerp.core.causal_request import CausalRequest
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.core.progress import Progress, SilentProgress
+from autointerp.evidence.ablation import Ablations
+from autointerp.evidence.control_units import UnitSet
+from autointerp.evidence.document_intervals import Passage
+from autointerp.evidence.held_passes import HeldPasses, PassRows
+from autointerp.evidence.held_units import HeldUnits
+from autointerp.evidence.logit_attribution import attribute
+from autointerp.evidence.patching import patch
+from autointerp.evidence.steered_writing import steered_writing
+from autointerp.subjects import SubjectModel
+
+T = TypeVar("T")
+_TRIED = 8
+"""Rows of the pass by which the speed is told."""
+
+
+class CausalTexts(Protocol):
+    """The text on which units are held."""
+
+    @property
+    def reference(self) -> Sequence[Passage]:
+        """What means are of, and what is resampled."""
+
+    def of(self, units: UnitSet) -> Mapping[TextKind, Sequence[Passage] | str]:
+        """The texts on which loss is measured; a reason in place of one that is not there."""
+
+    def extremes(self, unit: UnitId) -> Sequence[Passage]:
+        """Text among which the strongest and the most negative of a unit are."""
+
+
+def evidence_of(
+    subject: SubjectModel,
+    units: Sequence[UnitId],
+    request: CausalRequest,
+    texts: CausalTexts | None = None,
+    progress: Progress | None = None,
+) -> CausalEvidence:
+    """The answer, a result a unit or one for all of them together.
+
+    Ablation and attribution need texts. Where nothing at all can be said, the reason is an
+    error; of several units, those of which something can be said have their results.
+
+    Raises:
+        InputError: no unit has an answer, or there are no texts.
+    """
+    if not units:
+        raise InputError("no units were named")
+    if texts is None and request.kind in {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}:
+        raise InputError(f"{request.kind} is measured on text, and none was given")
+    answers = _Answers(subject, request, texts, progress or SilentProgress())
+    return answers.of([tuple(units)] if request.together else [(unit,) for unit in units])
+
+
+class _Answers:
+    """One request, while it is answered."""
+
+    def __init__(
+        self,
+        subject: SubjectModel,
+        request: CausalRequest,
+        texts: CausalTexts | None,
+        progress: Progress,
+    ) -> None:
+        self._subject, self._request = subject, request
+        self._texts, self._progress = texts, progress
+        self._passes = HeldPasses(subject, seed=request.seed)
+        self._reasons: list[str] = []
+
+    def of(self, sets: Sequence[UnitSet]) -> CausalEvidence:
+        started = time.perf_counter()
+        request = self._request
+        result = CausalEvidence(request.kind, self._subject.name)
+        if request.kind is EvidenceKind.ABLATION and self._texts is not None:
+            ablations = Ablations(
+                self._passes, self._texts.reference, n_controls=request.n_controls
+            )
+            texts = {units: self._texts.of(units) for units in sets}
+            self._say_cost(texts)
+            found = self._each(sets, lambda u: ablations.of(u, request.holds, texts[u]))
+            result = replace(result, ablations=tuple(found))
+        elif request.kind is EvidenceKind.PATCHING:
+            result = replace(result, patchings=tuple(self._each(sets, self._patched)))
+        elif request.kind is EvidenceKind.ATTRIBUTION and self._texts is not None:
+            single = [(unit,) for units in sets for unit in units]
+            result = replace(result, attributions=tuple(self._each(single, self._attributed)))
+        else:
+            single = [(unit,) for units in sets for unit in units]
+            pairs = self._each(single, self._steered)
+            result = replace(result, steerings=tuple(one for pair in pairs for one in pair))
+        return replace(
+            result,
+            n_tokens_run=self._passes.n_tokens,
+            seconds=time.perf_counter() - started,
+            notes=tuple(dict.fromkeys(self._reasons)),
+        )
+
+    def _each(self, sets: Sequence[UnitSet], answer: Callable[[UnitSet], T]) -> Iterator[T]:
+        """The answers; a set that has none is noted, where another has one."""
+        n_answers, kind = 0, self._request.kind.value
+        self._progress.start(kind, len(sets), "units")
+        for units in sets:
+            try:
+                found = answer(units)
+            except InputError as error:
+                if len(sets) == 1:
+                    raise
+                self._reasons.append(f"{units[0].short}: {error}")
+            else:
+                n_answers += 1
+                yield found
+            self._progress.advance(kind, 1)
+        if not n_answers:
+            raise InputError(f"none of {len(sets)} units has an answer; {self._reasons[0]}")
+
+    def _patched(self, units: UnitSet) -> Patching:
+        request = self._request
+        return patch(
+            self._passes,
+            units,
+            request.prompt or "",
+            request.counterfactual or "",
+            answers=request.answers,
+            position=request.position,
+            n_controls=request.n_controls,
+        )
+
+    def _attributed(self, units: UnitSet) -> Attribution:
+        request, texts = self._request, self._texts
+        assert texts is not None  # evidence_of has looked
+        return attribute(
+            self._passes,
+            units[0],
+            texts.extremes(units[0]),
+            n_texts=request.n_texts,
+            n_controls=request.n_controls,
+        )
+
+    def _steered(self, units: UnitSet) -> tuple[SteeredWriting, ...]:
+        request = self._request
+        return tuple(
+            steered_writing(
+                self._passes,
+                units[0],
+                request.prompts,
+                sign=sign,
+                target_kl=request.target_kl,
+                n_tokens=request.n_tokens,
+                n_controls=request.n_controls,
+            )
+            for sign in (1.0, -1.0)
+        )
+
+    def _say_cost(
+        self, texts: Mapping[UnitSet, Mapping[TextKind, Sequence[Passage] | str]]
+    ) -> None:
+        """At most so many tokens; what controls lose on text that is shared is measured once."""
+        n, shared = 0, set[tuple[TextKind, Passage, tuple[str, ...]]]()
+        controls, some = self._request.n_controls, None
+        for units, kinds in texts.items():
+            hooks = tuple(sorted({unit.hook for unit in units}))
+            for kind, passages in kinds.items():
+                for passage in () if isinstance(passages, str) else passages:
+                    is_new = (kind, passage, hooks) not in shared
+                    shared.add((kind, passage, hooks))
+                    rows = 4 + controls * (1 + is_new) if controls else 2
+                    n += rows * (1 + len(passage.token_ids)) * len(self._request.holds)
+                    some = some or (units, passage)
+        if some is None:
+            return
+        rate = self._rate(*some)
+        minutes = n / rate / 60
+        took = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"  # noqa: PLR2004
+        self._progress.note(
+            f"about {n:,} tokens in forward passes, at {rate:,.0f} a second {took}; fewer "
+            "--controls, --windows or --texts cost less"
+        )
+
+    def _rate(self, units: UnitSet, passage: Passage) -> float:
+        hook, index = units[0].hook, units[0].index
+        held = (HeldUnits.pushed(UnitId(self._subject.name, hook, index), 0.0),)
+        self._passes.losses(passage.token_ids, PassRows(held))
+        before = self._passes.n_tokens, self._passes.seconds
+        self._passes.losses(passage.token_ids, PassRows(held, (held,) * (_TRIED - 2)))
+        spent = max(1e-9, self._passes.seconds - before[1])
+        return (self._passes.n_tokens - before[0]) / spent

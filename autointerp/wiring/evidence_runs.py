@@ -1,0 +1,142 @@
+"""Causal evidence of units of a subject model or of a dictionary, on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from autointerp.core.causal_evidence import CausalEvidence, EvidenceKind
+from autointerp.core.causal_request import CausalRequest
+from autointerp.core.config import CorpusConfig
+from autointerp.core.errors import InputError
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.progress import Progress, SilentProgress
+from autointerp.corpora import check_corpus
+from autointerp.dictionary import Dictionary, open_dictionary
+from autointerp.evidence.causal_answers import evidence_of
+from autointerp.jobs.causal_texts import CorpusTexts, LabelWithSets
+from autointerp.settings import Settings
+from autointerp.subjects import SubjectModel, load_subject, parse_units
+from autointerp.wiring.collection_runs import load_job_corpus
+from autointerp.wiring.other_texts import attach_encoders, check_same_subject
+
+DEFAULT_SUBJECT = "smollm2-135m"
+MOST_UNITS = 10_000
+_ON_TEXT = {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}
+
+
+def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
+    units: str,
+    request: CausalRequest,
+    *,
+    subject: str | None = None,
+    folder: Path | str | None = None,
+    corpus: str | None = None,
+    tokens: int | None = None,
+    encoders: Sequence[str] = (),
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+) -> CausalEvidence:
+    """What happens when units are held, put back or pushed.
+
+    Args:
+        units: as a job names them, ``5:131,7:0-3``.
+        request: what is asked.
+        subject: the model; that of the dictionary where None, else SmolLM2-135M.
+        folder: of a dictionary, whose labels say where their units are active.
+        corpus: text to hold them on; that of the dictionary where None, else Wikipedia.
+        tokens: to read of it.
+        encoders: where an SAE or directions of the dictionary lie that were moved.
+        settings: from the environment where None.
+        progress: told about every stage.
+
+    Raises:
+        InputError: something cannot be done as asked.
+        StorageError: a file cannot be read.
+    """
+    settings, progress = settings or Settings(), progress or SilentProgress()
+    dictionary = None if folder is None else open_dictionary(Path(folder))
+    text = _text(dictionary, corpus, tokens)
+    model = _subject(subject, dictionary, settings, progress)
+    named = _units(units, model, dictionary, encoders, seed=request.seed)
+    if request.kind not in _ON_TEXT:
+        return evidence_of(model, named, request, progress=progress)
+    labels = {} if dictionary is None else _labels(dictionary, named)
+    windows = load_job_corpus(text, model, progress)
+    texts = CorpusTexts(
+        model,
+        windows,
+        labels,
+        n_windows=request.n_windows,
+        n_texts=request.n_texts,
+        seed=request.seed,
+    )
+    texts.read(named)
+    found = evidence_of(model, named, request, texts, progress)
+    unlabelled = [] if dictionary is None else [unit for unit in named if unit not in labels]
+    if unlabelled:
+        first = unlabelled[0].short
+        note = f"{len(unlabelled)} of {len(named)} units have no label in {folder}, {first} first"
+        found = replace(found, notes=(*found.notes, note))
+    return found
+
+
+def _text(dictionary: Dictionary | None, corpus: str | None, tokens: int | None) -> CorpusConfig:
+    own = CorpusConfig() if dictionary is None else dictionary.job.corpus
+    changed = {
+        "corpus": own.corpus if corpus is None else corpus,
+        "n_tokens": own.n_tokens if tokens is None else tokens,
+    }
+    check_corpus(str(changed["corpus"]))
+    return CorpusConfig.model_validate(own.model_dump() | changed)
+
+
+def _subject(
+    name: str | None, dictionary: Dictionary | None, settings: Settings, progress: Progress
+) -> SubjectModel:
+    made = None if dictionary is None else dictionary.manifest.subject
+    if name in {None, made} and dictionary is not None:
+        called, dtype = dictionary.job.subject, dictionary.job.dtype
+    else:
+        called, dtype = name or DEFAULT_SUBJECT, "float32"
+    progress.note(f"loading {called}")
+    found = load_subject(called, dtype=dtype, device=settings.device, cache_dir=settings.cache_dir)
+    if dictionary is not None:
+        if found.name != made:
+            raise InputError(
+                f"{dictionary.folder} has labels of {made} and not of {found.name}; name another "
+                "with --dir"
+            )
+        check_same_subject(dictionary, found)
+    return found
+
+
+def _units(
+    units: str,
+    subject: SubjectModel,
+    dictionary: Dictionary | None,
+    encoders: Sequence[str],
+    *,
+    seed: int,
+) -> list[UnitId]:
+    if dictionary is not None:
+        hooks = {hook for hook in dictionary.manifest.encoders if f"{hook}:" in units}
+        attach_encoders(dictionary, subject, hooks, encoders)
+    groups = parse_units(units, subject, seed=seed)
+    named = [UnitId(subject.name, g.hook, index) for g in groups for index in g.indices]
+    if len(named) > MOST_UNITS:
+        raise InputError(f"{len(named):,} units are many; name {MOST_UNITS:,} at most")
+    return named
+
+
+def _labels(dictionary: Dictionary, units: Sequence[UnitId]) -> dict[UnitId, LabelWithSets]:
+    """A labelled side of each unit that has one, that with an explanation before another."""
+    found: dict[UnitId, LabelWithSets] = {}
+    for unit in units:
+        labels = [dictionary.label(unit, side) for side in Side]
+        known = [label for label in labels if label is not None]
+        known.sort(key=lambda label: label.explanation is None)
+        if known:
+            found[unit] = known[0], dictionary.sets(known[0])
+    return found
