@@ -71,6 +71,8 @@ class HeldPasses:
     def __init__(self, subject: SubjectModel, *, seed: int = 0) -> None:
         self.subject, self.seed = subject, seed
         self.n_tokens, self.seconds = 0, 0.0
+        self.rows_share = True
+        """Whether what comes before the first held layer may be computed once for all rows."""
         self._shared: dict[int, bool] = {}
 
     def bos(self, hooks: Sequence[str]) -> int | None:
@@ -200,7 +202,7 @@ class HeldPasses:
         """Whether what comes before a layer may be computed once for all rows."""
         if layer not in self._shared:
             self._shared[layer] = layer > 0 and self._tried(layer)
-        return self._shared[layer]
+        return self.rows_share and self._shared[layer]
 
     def _tried(self, layer: int) -> bool:
         ids = short_text(self.subject.tokenizer, self.subject.n_rows)
