@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         save_summary,
     )
     from autointerp.client import Client
+    from autointerp.core.causal_evidence import CausalEvidence
+    from autointerp.core.causal_request import CausalRequest
     from autointerp.core.config import (
         CollectConfig,
         CorpusConfig,
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
         random_directions,
         wrap_subject,
     )
+    from autointerp.wiring.evidence_runs import causal_evidence
     from autointerp.wiring.file_runs import score_explanation
     from autointerp.wiring.match_runs import match_units
     from autointerp.wiring.memory_runs import label
@@ -71,6 +74,8 @@ __getattr__ = lazy_names(
             "load_summary merge_summaries open_summary save_summary"
         ),
         "client": "Client",
+        "core.causal_evidence": "CausalEvidence",
+        "core.causal_request": "CausalRequest",
         "core.config": "CollectConfig CorpusConfig ExplainConfig JobSpec ScoreConfig SelectConfig",
         "core.errors": "AutointerpError InputError StorageError UpstreamError",
         "core.ids": "Side UnitId",
@@ -85,6 +90,7 @@ __getattr__ = lazy_names(
             "HookUnits SubjectModel all_neurons load_directions load_sae load_subject "
             "parse_units random_directions wrap_subject"
         ),
+        "wiring.evidence_runs": "causal_evidence",
         "wiring.file_runs": "score_explanation",
         "wiring.match_runs": "match_units",
         "wiring.memory_runs": "label",
@@ -94,6 +100,8 @@ __getattr__ = lazy_names(
 
 __all__ = [
     "AutointerpError",
+    "CausalEvidence",
+    "CausalRequest",
     "Client",
     "CollectConfig",
     "CorpusConfig",
@@ -126,6 +134,7 @@ __all__ = [
     "UpstreamError",
     "__version__",
     "all_neurons",
+    "causal_evidence",
     "collect",
     "label",
     "live_activations",

@@ -14,7 +14,7 @@ from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.cli.text_units import NamedUnits
-from autointerp.core.causal_evidence import EvidenceKind, Hold
+from autointerp.core.causal_evidence import EvidenceKind, Hold, TextKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import InputError
 from autointerp.core.probe import NEUTRAL_PROMPTS
@@ -38,6 +38,10 @@ _Kind = Annotated[
 _Holds = Annotated[
     list[Hold],
     typer.Option("--hold", help="Ablation: at zero, its mean, or another text's; repeatable."),
+]
+_TextsOn = Annotated[
+    list[TextKind] | None,
+    typer.Option("--on", help="Ablation: all, exemplars, predicted; repeatable (default: each)."),
 ]
 _Together = Annotated[bool, typer.Option("--together", help="Hold all units as one set.")]
 _Subject = Annotated[str | None, typer.Option(help="Subject model (default: the dictionary's).")]
@@ -85,6 +89,7 @@ def register(app: typer.Typer) -> None:
         *,
         kind: _Kind = EvidenceKind.ABLATION,
         hold: _Holds = [Hold.ZERO],  # noqa: B006 - typer copies it
+        on: _TextsOn = None,
         together: _Together = False,
         subject: _Subject = None,
         folder: _Folder = None,
@@ -108,6 +113,7 @@ def register(app: typer.Typer) -> None:
         request = CausalRequest(
             kind,
             holds=tuple(dict.fromkeys(hold)),
+            texts=tuple(dict.fromkeys(on or TextKind)),
             together=together,
             n_windows=windows,
             n_texts=texts,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from autointerp.core.causal_evidence import EvidenceKind, Hold
+from autointerp.core.causal_evidence import EvidenceKind, Hold, TextKind
 from autointerp.core.errors import InputError
 from autointerp.core.probe import NEUTRAL_PROMPTS
 
@@ -20,6 +20,8 @@ class CausalRequest:
 
     kind: EvidenceKind
     holds: tuple[Hold, ...] = (Hold.ZERO,)
+    """Of an ablation."""
+    texts: tuple[TextKind, ...] = tuple(TextKind)
     """Of an ablation."""
     together: bool = False
     """Whether the units are held, or put back, as one set."""
@@ -70,5 +72,5 @@ class CausalRequest:
                 )
         elif any(given) or self.answers is not None or self.position is not None:
             raise InputError(
-                "--prompt, --counterfactual, --answers and --position go with --kind patching"
+                "--prompt, --counterfactual, --answer and --position go with --kind patching"
             )

@@ -41,7 +41,9 @@ class CausalTexts(Protocol):
     def reference(self) -> Sequence[Passage]:
         """What means are of, and what is resampled."""
 
-    def of(self, units: UnitSet) -> Mapping[TextKind, Sequence[Passage] | str]:
+    def of(
+        self, units: UnitSet, kinds: Sequence[TextKind]
+    ) -> Mapping[TextKind, Sequence[Passage] | str]:
         """The texts on which loss is measured; a reason in place of one that is not there."""
 
     def extremes(self, unit: UnitId) -> Sequence[Passage]:
@@ -94,7 +96,7 @@ class _Answers:
             ablations = Ablations(
                 self._passes, self._texts.reference, n_controls=request.n_controls
             )
-            texts = {units: self._texts.of(units) for units in sets}
+            texts = {units: self._texts.of(units, request.texts) for units in sets}
             self._say_cost(texts)
             found = self._each(sets, lambda u: ablations.of(u, request.holds, texts[u]))
             result = replace(result, ablations=tuple(found))

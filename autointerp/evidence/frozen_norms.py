@@ -26,7 +26,7 @@ from autointerp.subjects import SubjectModel
 from autointerp.subjects.experts import expert_hook
 
 
-class _Seen(NamedTuple):
+class _AtNorm(NamedTuple):
     entered: Float[Tensor, "pos d_model"]
     left: Float[Tensor, "pos d_model"]
 
@@ -43,7 +43,7 @@ class FrozenNorms:
             behind += norms_behind(subject, site.hook)
         self._final = final
         self._norms = [*behind, *([] if final is None else [final])]
-        self._seen: dict[int, _Seen] = {}
+        self._seen: dict[int, _AtNorm] = {}
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -59,7 +59,7 @@ class FrozenNorms:
             out = left[0] if isinstance(left, tuple) else left
             width = out.shape[-1]
             rows = [part[:1].reshape(-1, width).to(torch.float32) for part in (args[0], out)]
-            self._seen[place] = _Seen(*rows)
+            self._seen[place] = _AtNorm(*rows)
 
         return note
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -57,13 +57,16 @@ class CorpusTexts(CausalTexts):
         """Windows drawn from the held-out split."""
         return self._drawn(Split.HELD_OUT, self._n_windows, "held out")
 
-    def of(self, units: UnitSet) -> Mapping[TextKind, Sequence[Passage] | str]:
+    def of(
+        self, units: UnitSet, kinds: Sequence[TextKind]
+    ) -> Mapping[TextKind, Sequence[Passage] | str]:
         """Held-out text, exemplars, and where the label says that the unit is active."""
-        return {
-            TextKind.ALL: self.held_out,
-            TextKind.EXEMPLARS: self._exemplars(units),
-            TextKind.PREDICTED: self._predicted(units),
+        found: dict[TextKind, Callable[[UnitSet], Sequence[Passage] | str]] = {
+            TextKind.ALL: lambda _: self.held_out,
+            TextKind.EXEMPLARS: self._exemplars,
+            TextKind.PREDICTED: self._predicted,
         }
+        return {kind: found[kind](units) for kind in kinds}
 
     def extremes(self, unit: UnitId) -> Sequence[Passage]:
         """The records of its label, strongest of the other side included; else explain text."""

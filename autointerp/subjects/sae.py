@@ -125,7 +125,8 @@ class SparseEncoder:
 def _scale(inputs: Tensor, config: SaeConfig) -> Tensor:
     """The length by which activations are divided before they are encoded."""
     if config.normalize_activations == "constant_norm_rescale":
-        return torch.linalg.vector_norm(inputs, dim=-1, keepdim=True) / math.sqrt(config.d_in)
+        norms: Tensor = torch.linalg.vector_norm(inputs, dim=-1, keepdim=True)
+        return norms / math.sqrt(config.d_in)
     if config.normalize_activations == "layer_norm":
         return inputs.std(dim=-1, keepdim=True) + 1e-5
     return torch.ones_like(inputs[..., :1])

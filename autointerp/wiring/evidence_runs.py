@@ -11,6 +11,7 @@ from autointerp.core.causal_request import CausalRequest
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.one_line import shortened
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import check_corpus
 from autointerp.dictionary import Dictionary, open_dictionary
@@ -28,7 +29,7 @@ _ON_TEXT = {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}
 
 def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     units: str,
-    request: CausalRequest,
+    asked: CausalRequest | str = EvidenceKind.ABLATION,
     *,
     subject: str | None = None,
     folder: Path | str | None = None,
@@ -42,7 +43,8 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
 
     Args:
         units: as a job names them, ``5:131,7:0-3``.
-        request: what is asked.
+        asked: a request, or its kind: ``ablation``, ``patching`` (with a request), ``attribution``,
+            ``steering``.
         subject: the model; that of the dictionary where None, else SmolLM2-135M.
         folder: of a dictionary, whose labels say where their units are active.
         corpus: text to hold them on; that of the dictionary where None, else Wikipedia.
@@ -56,6 +58,7 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
         StorageError: a file cannot be read.
     """
     settings, progress = settings or Settings(), progress or SilentProgress()
+    request = asked if isinstance(asked, CausalRequest) else CausalRequest(_kind(asked))
     dictionary = None if folder is None else open_dictionary(Path(folder))
     text = _text(dictionary, corpus, tokens)
     model = _subject(subject, dictionary, settings, progress)
@@ -63,6 +66,7 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     if request.kind not in _ON_TEXT:
         return evidence_of(model, named, request, progress=progress)
     labels = {} if dictionary is None else _labels(dictionary, named)
+    text = text.model_copy(update={"n_ctx": min(text.n_ctx, model.max_n_ctx)})
     windows = load_job_corpus(text, model, progress)
     texts = CorpusTexts(
         model,
@@ -80,6 +84,13 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
         note = f"{len(unlabelled)} of {len(named)} units have no label in {folder}, {first} first"
         found = replace(found, notes=(*found.notes, note))
     return found
+
+
+def _kind(name: str) -> EvidenceKind:
+    known = ", ".join(EvidenceKind)
+    if name not in list(EvidenceKind):
+        raise InputError(f"{shortened(name)} is not a kind of evidence; name one of {known}")
+    return EvidenceKind(name)
 
 
 def _text(dictionary: Dictionary | None, corpus: str | None, tokens: int | None) -> CorpusConfig:

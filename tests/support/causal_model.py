@@ -13,6 +13,8 @@ All other neurons read at random and write next to nothing.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from tiny import tiny_tokenizer
 from transformers import GPT2Config, GPT2LMHeadModel
@@ -28,6 +30,13 @@ _FREE = 285
 def causal_subject() -> SubjectModel:
     """The wrapped model, under the name ``causal``."""
     return wrap_subject(causal_model(), tiny_tokenizer(), name="causal", device="cpu")
+
+
+def write_causal(folder: Path) -> Path:
+    """The folder, with the model and its tokenizer as transformers reads them."""
+    causal_model().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
 
 
 def neuron(layer: int, index: int) -> UnitId:
