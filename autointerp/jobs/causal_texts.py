@@ -94,7 +94,7 @@ class CorpusTexts(CausalTexts):
         for unit in units:
             _, sets = self._labels.get(unit, (None, None))
             if sets is not None:
-                of_units.append(_distinct(sets.explain.activating)[: self._n_texts])
+                of_units.append(_spread(_distinct(sets.explain.activating), self._n_texts))
             else:
                 of_units.append(self._strongest(unit))
         each = max(1, self._n_texts // len(units))
@@ -142,7 +142,7 @@ class CorpusTexts(CausalTexts):
         found = _where_clear(ids, peaks)
         if not found:
             return "its label says of no held-out window that it is active there"
-        return [self._passage(i) for i in found[: self._n_texts]]
+        return _spread([self._passage(i) for i in found], self._n_texts)
 
     def _judged(
         self, label: Label, sets: UnitSets | None, drawn: random.Random
@@ -159,8 +159,9 @@ class CorpusTexts(CausalTexts):
         found = _where_clear(windows, [max(t.predicted or (0.0,)) for t in known])
         if not found:
             return "its label was read to say of no held-out window that it is active there"
-        chosen = [records[window] for window in found[: self._n_texts]]
-        return [Passage(r.token_ids, r.document, r.weight) for r in chosen]
+        chosen = [records[window] for window in found]
+        said = [Passage(r.token_ids, r.document, r.weight) for r in chosen]
+        return _spread(said, self._n_texts)
 
     def _drawn(self, split: Split, n: int, name: str) -> Sequence[Passage]:
         ids = self._corpus.window_ids(split)
@@ -174,6 +175,15 @@ class CorpusTexts(CausalTexts):
 
 def _distinct(records: Sequence[ActivationRecord]) -> list[Passage]:
     return list(dict.fromkeys(Passage(r.token_ids, r.document) for r in records))
+
+
+def _spread(passages: Sequence[Passage], n: int) -> list[Passage]:
+    """The first of each document, then the others, as many as asked for."""
+    first: dict[str, Passage] = {}
+    for passage in passages:
+        first.setdefault(passage.document, passage)
+    ordered = dict.fromkeys([*first.values(), *passages])
+    return list(ordered)[:n]
 
 
 def _predicted_peaks(

@@ -55,10 +55,12 @@ def test_a_labelled_unit_is_held_on_all_text_its_exemplars_and_what_its_label_sa
     assert sizes == [6, 4, 4]
     there = changes["zero", "predicted"]
     assert abs(there["value"]) > 0.005
-    assert there["standings"][0]["rank"] == 1
+    # Of the others, the suppressor alone does anything on the same tokens.
+    assert there["standings"][0]["rank"] <= 2
     for change in changes.values():
         names = [standing["control"] for standing in change["standings"]]
         assert names == ["random_units", "random_directions"]
+        assert change["n_documents"] == change["n_windows"]
         assert change["low"] <= change["value"] <= change["high"]
     assert found["n_tokens_run"] > 1000
 
