@@ -14,6 +14,7 @@ from autointerp.statistics.compiled.random_numbers import (
     State,
     draw_below,
     draw_halves,
+    more_halves,
     shuffle,
 )
 
@@ -41,21 +42,24 @@ def permuted_scores(  # noqa: PLR0913, PLR0917
     many members, and has a state from which it draws.
     """
     starts = np.zeros(len(lengths) + 1, np.int64)
-    starts[1:] = np.cumsum(lengths)
+    for window in range(len(lengths)):
+        starts[window + 1] = starts[window] + lengths[window]
     x, y = _scaled(real), _scaled(predicted)
     n_tokens, x_mean, y_mean = 0.0, 0.0, 0.0
     for window in range(len(lengths)):
-        own = slice(starts[window], starts[window + 1])
         n_tokens += weights[window] * lengths[window]
-        x_mean += weights[window] * x[own].sum()
-        y_mean += weights[window] * y[own].sum()
-    x -= x_mean / n_tokens
+        for token in range(starts[window], starts[window + 1]):
+            x_mean += weights[window] * x[token]
+            y_mean += weights[window] * y[token]
+    x_mean /= n_tokens
     # No correlation changes with what is taken off all predictions: windows of which the same is
     # predicted throughout, as nearly all of rules, are all 0 then and add nothing to any sum.
-    y -= _level(y, starts, y_mean / n_tokens)
+    level = _level(y, starts, y_mean / n_tokens)
     square = 0.0
     for window in range(len(lengths)):
         for token in range(starts[window], starts[window + 1]):
+            x[token] -= x_mean
+            y[token] -= level
             square += weights[window] * x[token] * x[token]
             x[token] *= weights[window]
     sums, first = np.zeros((1 + n_permutations, 3)), np.int64(0)
@@ -76,7 +80,10 @@ def _scaled(values: Floats) -> Floats:
     most = 0.0
     for value in values:
         most = max(most, abs(value))
-    return values / most
+    result = np.empty(len(values))
+    for i in range(len(values)):
+        result[i] = values[i] / most
+    return result
 
 
 @njit(nogil=True, cache=CACHED)
@@ -84,7 +91,10 @@ def _level(values: Floats, starts: Places, mean: float) -> float:
     """What most windows are that are the same throughout: the first's; the mean without one."""
     for window in range(len(starts) - 1):
         own = values[starts[window] : starts[window + 1]]
-        if len(own) > 1 and own.min() == own.max():
+        is_flat = len(own) > 1
+        for value in own:
+            is_flat &= value == own[0]
+        if is_flat:
             return float(own[0])
     return mean
 
@@ -106,9 +116,11 @@ def _deal(  # noqa: PLR0913, PLR0917
     # Each twice in a row, so that a turned window lies in one piece.
     real, twice = np.empty((n, length)), np.empty((n, 2 * length))
     there, totals, squares = np.empty(n, np.int64), np.zeros(n), np.zeros(n)
+    own_weights = np.empty(n)
     n_there = 0
     for place in range(n):
         start, some = starts[members[place]], False
+        own_weights[place] = weights[members[place]]
         for token in range(length):
             value = y[start + token]
             real[place, token] = x[start + token]
@@ -119,7 +131,7 @@ def _deal(  # noqa: PLR0913, PLR0917
         if some:
             there[n_there] = place
             n_there += 1
-    _add_dealt(real, twice, there[:n_there], (totals, squares, weights[members]), state, sums)
+    _add_dealt(real, twice, there[:n_there], (totals, squares, own_weights), state, sums)
 
 
 @njit(nogil=True, cache=CACHED)
@@ -141,7 +153,7 @@ def _add_dealt(  # noqa: PLR0913, PLR0917
     for row in range(len(sums)):
         taken = draw_below(length, turns, halves)
         while taken < 0:
-            halves = np.concatenate((halves, draw_halves(state, 4 * n + 64)))
+            halves = more_halves(halves, state, 4 * n + 64)
             taken = draw_below(length, turns, halves)
         halves = halves[taken:]
         if row > 0:
@@ -175,14 +187,14 @@ def _places(
 
     Shape (1 + n_permutations, n); and the bits that are left.
     """
-    result, order = np.empty((1 + n_permutations, n), np.int32), np.arange(n).astype(np.int32)
+    result, order = np.empty((1 + n_permutations, n), np.int32), np.empty(n, np.int32)
     for row in range(1 + n_permutations):
         for place in range(n):
             order[place] = place
         if row > 0:
             taken = shuffle(order, halves)
             while taken < 0:
-                halves = np.concatenate((halves, draw_halves(state, 4 * n + 64)))
+                halves = more_halves(halves, state, 4 * n + 64)
                 for place in range(n):
                     order[place] = place
                 taken = shuffle(order, halves)

@@ -63,6 +63,17 @@ def draw_halves(state: State, n: int) -> Halves:
 
 
 @njit(nogil=True, cache=CACHED)
+def more_halves(halves: Halves, state: State, n: int) -> Halves:
+    """What is left, then as many more."""
+    result, more = np.empty(len(halves) + n, np.uint32), draw_halves(state, n)
+    for i in range(len(halves)):
+        result[i] = halves[i]
+    for i in range(n):
+        result[len(halves) + i] = more[i]
+    return result
+
+
+@njit(nogil=True, cache=CACHED)
 def shuffle(values: NDArray[np.int32], halves: Halves) -> int:
     """Brings them into a random order, as `Generator.permuted` does; how many bits that took.
 
