@@ -114,7 +114,7 @@ def test_labels_of_a_planted_model_tell_the_kinds_of_its_neurons(tmp_path: Path)
 def test_the_strongest_unit_of_a_layer_is_told_by_its_exemplars(
     ranks: tuple[int, ...], strongest: float | None, larger: float | None
 ) -> None:
-    sets = planted_sets(planted.token)
+    sets, _ = planted_sets(planted.token)
     sets = replace(sets, explain=replace(sets.explain, ranks=ranks))
     found = {one.quantity: one for one in layer_measures(sets, 11)}
     assert found[Quantity.STRONGEST].value == strongest
