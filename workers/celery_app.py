@@ -29,6 +29,7 @@ _QUEUE_OF_REQUEST = {
     "activations": ACTIVATIONS,
     "strongest": ACTIVATIONS,
     "document": ACTIVATIONS,
+    "evidence": ACTIVATIONS,
     "explanation": LABELS,
     "embed": LABELS,
 }

@@ -125,7 +125,8 @@ class JobService:
     ) -> Reply | None:
         """A worker's reply to a request; None where none came in time.
 
-        The kinds are ``activations``, ``strongest``, ``explanation``, ``embed`` and ``document``.
+        The kinds are ``activations``, ``strongest``, ``explanation``, ``embed``, ``document`` and
+        ``evidence``.
 
         Raises:
             InputError: the worker refuses the request.

@@ -24,6 +24,7 @@ from autointerp.core.ids import Side
 from autointerp.core.scores import ScorerResult
 from autointerp.core.unit_spec import MOST_READ
 from autointerp.corpora.document_text import LostDocument, SoughtWindow, text_around
+from autointerp.jobs.worker.asked_evidence import EvidenceAsked, evidence_asked
 from autointerp.jobs.worker.given_scores import ScoringRequest, score_given
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
@@ -33,7 +34,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S, _AWAY_S = 0.2, 5.0
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
-_WITH_SUBJECT = frozenset({"activations", "strongest", "document"})
+_WITH_SUBJECT = frozenset({"activations", "strongest", "document", "evidence"})
 
 
 class _Request(BaseModel):
@@ -90,7 +91,7 @@ class RequestHandler:
     def handle(self, request: WorkerRequest) -> None:
         """Sends the reply to a request."""
         kind, payload = json.loads(request.text)
-        reply = json.dumps(self._reply(kind, payload))
+        reply = json.dumps(self._reply(kind, payload, request.left_s))
         self._deps.backend.mailbox.reply(request.id, reply)
 
     def is_ready_for(self, request: WorkerRequest) -> bool:
@@ -101,9 +102,9 @@ class RequestHandler:
         asked = json.loads(payload)
         return self._models.has_subject(asked.get("model"), asked.get("dtype", "float32"))
 
-    def _reply(self, kind: str, payload: str) -> dict[str, Any]:
+    def _reply(self, kind: str, payload: str, left_s: float) -> dict[str, Any]:
         try:
-            return self._result(kind, payload)
+            return self._result(kind, payload, left_s)
         except ValidationError as error:
             return {"error": first_problem(error), "code": "input"}
         except InputError as error:
@@ -116,7 +117,7 @@ class RequestHandler:
             _LOG.exception("a request of kind %s failed", kind)
             return {"error": f"a worker failed: {type(error).__name__}", "code": "upstream"}
 
-    def _result(self, kind: str, payload: str) -> dict[str, Any]:
+    def _result(self, kind: str, payload: str, left_s: float) -> dict[str, Any]:
         if kind == "activations":
             return self._activations(_Activations.model_validate_json(payload))
         if kind == "strongest":
@@ -128,7 +129,10 @@ class RequestHandler:
             return self._vectors(_Texts.model_validate_json(payload))
         if kind == "document":
             return self._document(_Document.model_validate_json(payload))
-        known = "activations, strongest, explanation, embed and document"
+        if kind == "evidence":
+            given = EvidenceAsked.model_validate_json(payload)
+            return evidence_asked(self._deps.stores, self._models, given, left_s=left_s)
+        known = "activations, strongest, explanation, embed, document and evidence"
         raise InputError(f"unknown request {kind!r}: workers know {known}")
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:

@@ -1,0 +1,179 @@
+"""What causal evidence costs in forward passes, told before they are run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from autointerp.core.causal_evidence import EvidenceKind, Hold
+from autointerp.core.causal_request import CausalRequest
+from autointerp.core.errors import InputError
+from autointerp.core.ids import UnitId
+from autointerp.evidence.causal_answers import CausalTexts
+from autointerp.evidence.control_units import UnitSet
+from autointerp.evidence.held_passes import HeldPasses, PassRows
+from autointerp.evidence.held_units import HeldUnits
+from autointerp.subjects import SubjectModel
+
+TextsOf = Callable[[CausalRequest], CausalTexts | None]
+_TRIED_ROWS, _TRIED_TOKENS = 8, 64
+_STRENGTHS = 32
+"""Steered rows of a prompt in which a strength is found, about; 64 at most."""
+_SIGNS, _WRITINGS = 2, 3
+"""Raised and lowered; of each what is written with the unit, without it, and with a control."""
+_FEWER_CONTROLS = (9, 4, 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast a subject model runs with units held."""
+
+    tokens_per_s: float
+    """In a pass of many rows; a row's tokens count once each."""
+    step_s: float
+    """Of a pass of one token behind others, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class CausalCost:
+    """What a request needs."""
+
+    n_tokens: int
+    """In passes of many rows, counted once a row."""
+    n_steps: int = 0
+    """Tokens that are written one after the other."""
+
+    def seconds(self, speed: Speed) -> float:
+        """At that speed."""
+        return self.n_tokens / speed.tokens_per_s + self.n_steps * speed.step_s
+
+
+def measured_speed(subject: SubjectModel, unit: UnitId, token_ids: Sequence[int]) -> Speed:
+    """By the faster of two short passes, behind one that is not counted.
+
+    Raises:
+        InputError: no such unit, or one that cannot be held.
+    """
+    subject.check_indices(unit.hook, [unit.index])
+    passes, ids = HeldPasses(subject), tuple(token_ids)[:_TRIED_TOKENS] or (0,)
+    held = (HeldUnits.pushed(unit, 0.0),)
+    passes.next_logits(ids, PassRows(held))
+
+    def fastest(text: tuple[int, ...], n_rows: int) -> tuple[int, float]:
+        """Tokens of a pass, and the fewest seconds: something else may run beside one of two."""
+        spent, before = [], passes.n_tokens
+        for _ in range(2):
+            started = time.perf_counter()
+            passes.next_logits(text, PassRows(held, (held,) * (n_rows - 2)))
+            spent.append(time.perf_counter() - started)
+        return (passes.n_tokens - before) // 2, max(1e-9, min(spent))
+
+    n_tokens, spent_s = fastest(ids, _TRIED_ROWS)
+    return Speed(n_tokens / spent_s, fastest(ids[:1], 2)[1])
+
+
+def causal_cost(
+    subject: SubjectModel,
+    sets: Sequence[UnitSet],
+    request: CausalRequest,
+    texts: CausalTexts | None,
+) -> CausalCost:
+    """Of a request, about; each of the sets is held together."""
+    n_units, n_controls = sum(map(len, sets)), request.n_controls
+    if request.kind is EvidenceKind.ABLATION and texts is not None:
+        return CausalCost(sum(_ablated(units, request, texts) for units in sets))
+    if request.kind is EvidenceKind.PATCHING:
+        n = len(subject.tokenizer.encode(request.prompt or ""))
+        return CausalCost(len(sets) * n * (8 + 2 * n_controls))
+    if request.kind is EvidenceKind.ATTRIBUTION and texts is not None:
+        every = [texts.extremes(unit) for units in sets for unit in units]
+        lengths = [sorted((1 + len(p.token_ids) for p in one), reverse=True) for one in every]
+        return CausalCost(sum(sum(n) + 2 * sum(n[: 2 * request.n_texts]) for n in lengths))
+    prompts = sum(1 + len(subject.tokenizer.encode(text)) for text in request.prompts)
+    rows = _SIGNS * n_units * (_STRENGTHS + _WRITINGS + n_controls)
+    n_written = request.n_tokens * len(request.prompts)
+    return CausalCost(rows * prompts, _SIGNS * _WRITINGS * n_units * n_written)
+
+
+def refuse_longer(
+    subject: SubjectModel,
+    units: Sequence[UnitId],
+    request: CausalRequest,
+    texts_of: TextsOf,
+    *,
+    most_s: float,
+) -> float:
+    """About how many seconds it takes.
+
+    Raises:
+        InputError: more than there are; the message says what would fit. Or a unit is not there,
+            or cannot be held.
+    """
+    sets = [tuple(units)] if request.together else [(unit,) for unit in units]
+    speed = measured_speed(subject, units[0], _a_text(subject, request, texts_of(request), units))
+
+    def seconds(some: Sequence[UnitSet], asked: CausalRequest) -> float:
+        return causal_cost(subject, some, asked, texts_of(asked)).seconds(speed)
+
+    needed = seconds(sets, request)
+    if needed <= most_s:
+        return needed
+    fits = [
+        next((words for words, some, asked in kind if seconds(some, asked) <= most_s), None)
+        for kind in _smaller(sets, request)
+    ]
+    known = [words for words in fits if words is not None]
+    what = " or ".join(known) or "nothing of the kind; `autointerp evidence` has no limit"
+    raise InputError(
+        f"this takes about {needed:,.0f} s on this worker, and a request has {most_s:,.0f} s; what "
+        f"fits is {what}"
+    )
+
+
+def _ablated(units: UnitSet, request: CausalRequest, texts: CausalTexts) -> int:
+    rows = 4 + 2 * request.n_controls if request.n_controls else 2
+    n = sum(
+        1 + len(passage.token_ids)
+        for passages in texts.of(units, request.texts).values()
+        if not isinstance(passages, str)
+        for passage in passages
+    )
+    others = sum(hold is not Hold.ZERO for hold in request.holds)
+    read = sum(1 + len(passage.token_ids) for passage in texts.reference) if others else 0
+    return n * rows * len(request.holds) + read * (1 + request.n_controls)
+
+
+def _a_text(
+    subject: SubjectModel,
+    request: CausalRequest,
+    texts: CausalTexts | None,
+    units: Sequence[UnitId],
+) -> Sequence[int]:
+    """What the speed is measured on: one of the texts of the request."""
+    if texts is not None:
+        return next((p.token_ids for p in texts.extremes(units[0])), ())
+    return subject.tokenizer.encode(request.prompt or request.prompts[0])
+
+
+def _smaller(
+    sets: Sequence[UnitSet], request: CausalRequest
+) -> Iterator[Iterator[tuple[str, Sequence[UnitSet], CausalRequest]]]:
+    """Requests for less, in words; of each way to ask for less the largest first."""
+    yield ((f"the first {n} of the units", sets[:n], request) for n in range(len(sets) - 1, 0, -1))
+    fewer = (n for n in _FEWER_CONTROLS if n < request.n_controls)
+    yield ((f"n_controls {n}", sets, replace(request, n_controls=n)) for n in fewer)
+    if request.kind is EvidenceKind.STEERING:
+        lengths = _halves(request.n_tokens)
+        yield ((f"n_tokens {n}", sets, replace(request, n_tokens=n)) for n in lengths)
+    elif request.kind is not EvidenceKind.PATCHING:
+        sizes = zip(_halves(request.n_windows), _halves(request.n_texts), strict=False)
+        yield (
+            (f"n_windows {w} with n_texts {t}", sets, replace(request, n_windows=w, n_texts=t))
+            for w, t in sizes
+        )
+
+
+def _halves(n: int) -> list[int]:
+    """Half of it, a quarter and so on; at least 1."""
+    return [max(1, n >> power) for power in range(1, 8)]
