@@ -156,3 +156,5 @@ class ApiConfig:
     """How long live activations are waited for."""
     scoring_s: float = 120.0
     """How long the score of a person's explanation is waited for."""
+    evidence_s: float = 120.0
+    """How long causal evidence may take, and is waited for."""

@@ -303,6 +303,23 @@ class Client:
         )
         return found
 
+    def evidence(
+        self, model: str, units: str, kind: str = "ablation", **options: object
+    ) -> dict[str, Any]:
+        """What happens when units are held, put back or pushed, beside controls.
+
+        Kinds are ``ablation``, ``patching``, ``attribution`` and ``steering``; options are those of
+        `autointerp evidence` by the names of `POST /v1/models/{model}/evidence`: ``holds``,
+        ``texts``, ``together``, ``n_windows``, ``n_texts``, ``n_controls``, ``prompt``,
+        ``counterfactual``, ``answers``, ``position``, ``prompts``, ``target_kl``, ``n_tokens`` and
+        ``seed``.
+        """
+        body = {"units": units, "kind": kind, **options}
+        found: dict[str, Any] = self._session.json(
+            "POST", f"/v1/models/{_part(model)}/evidence", body=body
+        )
+        return found
+
     def download(
         self,
         model: str,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import uvicorn
+from causal_replies import find_evidence
 from factories import make_label, make_results, make_sets, make_unit
 from fastapi import FastAPI
 from memory_jobs import MemoryJobs
@@ -110,6 +111,8 @@ def answer_all(asked: dict[str, Any]) -> dict[str, Any]:
     """Any of them."""
     if "document" in asked:
         return TEXT_AROUND
+    if "n_controls" in asked:
+        return find_evidence(asked)
     if "texts" in asked:
         return embed_letters(asked)
     if "maxima" in asked:

@@ -6,6 +6,7 @@ from autointerp.api.routes.dictionary import router as dictionary
 from autointerp.api.routes.documents import router as documents
 from autointerp.api.routes.estimates import router as estimates
 from autointerp.api.routes.events import router as events
+from autointerp.api.routes.evidence_requests import router as evidence_requests
 from autointerp.api.routes.example_pages import router as example_pages
 from autointerp.api.routes.job_pages import router as job_pages
 from autointerp.api.routes.jobs import router as jobs
@@ -29,4 +30,5 @@ ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
     *(estimates, neuronpedia, health, trials, pages, trial_pages, compare, job_pages, sign_in),
     *(example_pages, moved, moved_page, documents, busy_workers),
+    evidence_requests,
 )

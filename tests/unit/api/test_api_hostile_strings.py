@@ -208,7 +208,7 @@ FORMS = (
     *("GET /v1/diff?a=tiny&b=tiny&limit={0}&cursor={1}", "GET /moved?a={0}&b={1}"),
     "GET /moved?a=tiny?site={0}&b=tiny?corpus={1}&sort={2}",
     f"GET /compare?model=tiny&hook={_UNIT}&index=131&a={{0}}&b=tiny?site={{1}}",
-    "POST /v1/models/{0}/units/{1}/{2}/document",
+    *("POST /v1/models/{0}/units/{1}/{2}/document", "POST /v1/models/{0}/evidence"),
     "GET /sign-in?next={0}",
     *("GET /api/feature/{0}/{1}/{2}", "GET /api/feature/tiny/{0}/131"),
     *("GET /api/feature/tiny/5/{0}", "GET /docs/{0}", "GET /{0}"),

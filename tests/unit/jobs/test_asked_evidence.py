@@ -1,0 +1,130 @@
+"""Causal evidence that a worker is asked for, on a real model and the records of its labels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from worker_in_process import WorkerInProcess, tiny_spec
+
+from autointerp.api.schemas.evidence_schemas import CausalEvidenceOut, EvidenceRequest
+from autointerp.core.causal_evidence import TextKind
+from autointerp.jobs.recorded_texts import RecordedTexts
+from autointerp.jobs.worker.requests import RequestHandler
+from autointerp.jobs.worker.resources import LoadedModels
+from autointerp.store.jobs import WorkerRequest
+
+UNIT = "tiny/blocks.0.mlp.hook_post/1"
+
+
+def asked_of(
+    room: WorkerInProcess, units: str, *, most_s: float = 600.0, left_s: float = 600.0, **asked: Any
+) -> Any:
+    """A worker's reply, with few controls and windows unless a test names others."""
+    few = {"n_controls": 2, "n_windows": 3, "n_texts": 2, **asked}
+    body = EvidenceRequest(units=units, **few).model_dump(mode="json", exclude_none=True)
+    payload = {**body, "model": "tiny", "labels": "tiny", "most_units": 6, "most_s": most_s}
+    text = json.dumps(["evidence", json.dumps(payload)])
+    RequestHandler(room.dependencies, LoadedModels(room.dependencies)).handle(
+        WorkerRequest(text, text, left_s)
+    )
+    return json.loads(room.backend.mailbox.await_reply(text, wait_s=1) or "null")
+
+
+@pytest.fixture(scope="module")
+def labelled(
+    tmp_path_factory: pytest.TempPathFactory, model_folder: Path, texts: Path
+) -> WorkerInProcess:
+    room = WorkerInProcess(tmp_path_factory.mktemp("room"), model_folder, texts)
+    room.finished(tiny_spec(texts))
+    return room
+
+
+def test_what_is_lost_is_measured_on_the_texts_of_the_label(labelled: WorkerInProcess) -> None:
+    found = CausalEvidenceOut.model_validate(asked_of(labelled, "0:1", holds=["zero", "mean"]))
+    [ablation] = found.ablations
+    assert ablation.units == [UNIT]
+    assert [(c.hold, c.text) for c in ablation.changes] == [
+        (hold, text) for hold in ("zero", "mean") for text in ("all", "exemplars", "predicted")
+    ]
+    every, exemplars, _ = ablation.changes[:3]
+    assert (every.n_windows, exemplars.n_windows) == (3, 2)
+    assert every.value is not None
+    assert [(s.control, len(s.values)) for s in every.standings] == [
+        ("random_units", 2),
+        ("random_directions", 2),
+    ]
+    assert found.n_tokens_run > 0
+
+
+def test_held_out_windows_carry_the_weights_with_which_they_were_drawn(
+    labelled: WorkerInProcess,
+) -> None:
+    label = next(one for one in labelled.stores.of("tiny").labels() if one.results)
+    sets = labelled.stores.of("tiny").get_sets(label.unit, label.side)
+    assert sets is not None
+    texts = RecordedTexts({label.unit: (label, sets)}, n_windows=10**6, n_texts=4, seed=0)
+    [every, exemplars, predicted] = texts.of((label.unit,), list(TextKind)).values()
+    assert not isinstance(every, str)
+    assert sum(one.weight for one in every) == pytest.approx(sets.held_out.n_windows)
+    assert [e.token_ids for e in exemplars] == [r.token_ids for r in sets.explain.activating[:4]]  # type: ignore[union-attr]
+    rules = label.explanation.rules if label.explanation else ()
+    known = {rule.tokens[-1] for rule in rules}
+    assert rules
+    assert all(known & set(one.token_ids) for one in predicted)  # type: ignore[union-attr]
+
+
+def test_units_that_have_no_label_are_told_where_text_is_needed(labelled: WorkerInProcess) -> None:
+    reply = asked_of(labelled, "0:5", kind="attribution")
+    assert reply["unlabelled"] == ["tiny/blocks.0.mlp.hook_post/5"]
+    assert "there is no label of 0:5, and ablation and attribution take text" in reply["reason"]
+    both = CausalEvidenceOut.model_validate(asked_of(labelled, "0:1,0:5"))
+    assert [one.units for one in both.ablations] == [[UNIT]]
+    assert "1 of 2 units are left out: there is no label of 0:5" in both.notes[-1]
+    assert asked_of(labelled, "0:1,0:5", together=True)["unlabelled"]
+
+
+def test_steering_and_patching_need_no_label(labelled: WorkerInProcess) -> None:
+    unit = UNIT.replace("/1", "/5")
+    steered = asked_of(labelled, "0:5", kind="steering", prompts=["the river"], n_tokens=2)
+    raised, lowered = CausalEvidenceOut.model_validate(steered).steerings
+    assert (raised.unit, lowered.prompts) == (unit, ["the river"])
+    two = {"prompt": "the river", "counterfactual": "river the", "answers": ["the", "river"]}
+    patched = CausalEvidenceOut.model_validate(asked_of(labelled, "0:5", kind="patching", **two))
+    assert [one.units for one in patched.patchings] == [[unit]]
+
+
+def test_what_takes_longer_than_a_request_is_refused_with_what_fits(
+    labelled: WorkerInProcess,
+) -> None:
+    reply = asked_of(labelled, "0:0-3", n_controls=19, most_s=1e-9)
+    assert reply["code"] == "input"
+    assert "s on this worker, and a request has 0 s; what fits is nothing" in reply["error"]
+
+
+def test_what_does_not_fit_the_time_that_is_left_is_asked_again(labelled: WorkerInProcess) -> None:
+    reply = asked_of(labelled, "0:1", left_s=0.0)
+    assert reply["code"] == "busy"
+    assert "0 s are left of this request, which waited; ask again" in reply["error"]
+
+
+@pytest.mark.parametrize(
+    ("units", "asked", "said"),
+    [
+        ("0:0-6", {}, "7 units were asked for, at most 6 are answered at a time"),
+        ("0:9999", {"kind": "steering"}, "has the"),
+        (
+            "0:1",
+            {"kind": "patching", "prompt": "the river", "counterfactual": "the"},
+            "must have the same number of tokens",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_told(
+    labelled: WorkerInProcess, units: str, asked: dict[str, Any], said: str
+) -> None:
+    reply = asked_of(labelled, units, **asked)
+    assert reply["code"] == "input"
+    assert said in reply["error"]
