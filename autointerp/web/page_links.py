@@ -85,6 +85,12 @@ class Links:
         """Where a worker is asked for the text around a window; None where no server answers."""
         return None if self.are_files else f"/v1{self.unit(unit)}/document"
 
+    def evidence(self, unit: UnitId) -> str | None:
+        """Where a worker is asked for causal evidence; None where no server answers."""
+        if self.are_files:
+            return None
+        return f"/v1/models/{quote(unit.subject, safe='')}/evidence"
+
     def data(self, unit: UnitId) -> str | None:
         """The unit as JSON; None where no server answers."""
         if self.are_files:

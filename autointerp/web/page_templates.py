@@ -9,6 +9,7 @@ from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from autointerp.core.probe import NEUTRAL_PROMPTS
 from autointerp.core.scores import Score
 from autointerp.core.unit_kinds import kind_title
 
@@ -29,6 +30,8 @@ ASSETS: Mapping[str, str] = {
     "documents.js": "text/javascript",
     "firing.js": "text/javascript",
     "own_explanation.js": "text/javascript",
+    "causal.css": "text/css",
+    "causal.js": "text/javascript",
     "icon.svg": "image/svg+xml",
 }
 """Files that pages need, with their media types."""
@@ -59,6 +62,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.globals["neutral_prompts"] = NEUTRAL_PROMPTS
     environment.filters["score"] = _score
     environment.filters["percent"] = _percent
     environment.filters["kind"] = kind_title
