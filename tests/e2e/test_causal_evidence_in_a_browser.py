@@ -56,7 +56,9 @@ def test_what_is_lost_without_a_unit_stands_beside_its_controls(
         expect(rows.nth(1)).to_contain_text("its units write at several places")
         expect(rows.nth(2)).to_contain_text(NOT_SAID)
         said = section(page).get_by_role("status")
-        expect(said).to_contain_text("at its mean the loss is 250 thousandths of a nat a token higher")
+        expect(said).to_contain_text(
+            "at its mean the loss is 250 thousandths of a nat a token higher"
+        )
         expect(said).to_contain_text("It took 12 s.")
         expect(section(page)).to_contain_text("1 of 2 units are left out")
         [(kind, asked)] = service.worker.asked
