@@ -14,7 +14,7 @@ from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.cli.text_units import NamedUnits
-from autointerp.core.causal_evidence import EvidenceKind, Hold, TextKind
+from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import InputError
 from autointerp.core.probe import NEUTRAL_PROMPTS
@@ -54,6 +54,13 @@ _Windows = Annotated[int, typer.Option(help="Held-out windows for the change of 
 _Texts = Annotated[int, typer.Option(help="Exemplars, and texts that the label speaks of.")]
 _Controls = Annotated[
     int, typer.Option(help="Random units, and random directions; with 19 the least p is 0.05.")
+]
+_Against = Annotated[
+    list[ControlKind] | None,
+    typer.Option(
+        help="Ablation: random_units, random_directions; repeatable (default: both). Without "
+        "directions many units share passes."
+    ),
 ]
 _Prompts = Annotated[
     list[str] | None,
@@ -98,6 +105,7 @@ def register(app: typer.Typer) -> None:
         windows: _Windows = 32,
         texts: _Texts = 8,
         controls: _Controls = 19,
+        against: _Against = None,
         prompt: _Prompts = None,
         counterfactual: _Counterfactual = None,
         answer: _Answers = None,
@@ -118,6 +126,7 @@ def register(app: typer.Typer) -> None:
             n_windows=windows,
             n_texts=texts,
             n_controls=controls,
+            against=tuple(dict.fromkeys(against or ControlKind)),
             prompt=None if steering else _one(prompt),
             counterfactual=counterfactual,
             answers=_both(answer),

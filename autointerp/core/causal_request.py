@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from autointerp.core.causal_evidence import EvidenceKind, Hold, TextKind
+from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
 from autointerp.core.errors import InputError
 from autointerp.core.probe import NEUTRAL_PROMPTS
 
@@ -31,6 +31,8 @@ class CausalRequest:
     """Exemplars, windows that the label speaks of, and texts that are attributed, each at most."""
     n_controls: int = 19
     """Of each kind; with 19 the smallest p is 0.05."""
+    against: tuple[ControlKind, ...] = tuple(ControlKind)
+    """Which controls an ablation has; without directions, units share passes on all text."""
     prompt: str | None = None
     counterfactual: str | None = None
     """Of as many tokens as the prompt."""

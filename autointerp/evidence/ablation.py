@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,7 +15,6 @@ from autointerp.core.causal_evidence import (
     ControlKind,
     Hold,
     LossChange,
-    Standing,
     TextKind,
 )
 from autointerp.core.errors import InputError
@@ -53,15 +52,19 @@ class Ablations:
         reference: Sequence[Passage],
         *,
         n_controls: int = 19,
+        against: Collection[ControlKind] = tuple(ControlKind),
     ) -> None:
-        """Takes the text that means are of and that is resampled, and how many controls there are.
+        """Takes the text that means are of and that is resampled, and which controls there are.
 
-        Of each kind, that is: with 19 the smallest p is 0.05.
+        So many of each kind: with 19 the smallest p is 0.05.
         """
+        self._against = against
         self._passes, self._reference = passes, tuple(reference)
         self._n_controls, self._seed = n_controls, passes.seed
         self._values = TextValues(passes.subject, [p.token_ids for p in self._reference])
-        self._known: dict[_SetKey, float] = {}
+        self._known: dict[_SetKey, float | None] = {}
+        """Loss with them held less the loss as it is, nats; None where nothing was changed."""
+        self._clean: dict[tuple[int | None, Passage], float] = {}
 
     def of(
         self,
@@ -77,7 +80,9 @@ class Ablations:
         subject = self._passes.subject
         for group in select_units(units):
             subject.check_indices(group.hook, group.indices)
-        controls = draw_controls(subject, units, n=self._n_controls, seed=self._seed)
+        controls = draw_controls(
+            subject, units, n=self._n_controls, seed=self._seed, against=self._against
+        )
         changes = [
             self._change(units, controls, hold, kind, texts[kind])
             for hold in holds
@@ -114,39 +119,75 @@ class Ablations:
         low, high = document_interval(
             value, lost, tokens, [p.document for p in passages], seed=self._seed
         )
-        standings: tuple[Standing, ...] = ()
-        if self._n_controls:
-            of_units = (weights @ [one.controls for one in found] / tokens.sum()).tolist()
-            of_turns = (weights @ [one.turned for one in found] / tokens.sum()).tolist()
-            standings = (
-                controls.units.standing(ControlKind.UNITS, value, of_units),
-                controls.directions.standing(ControlKind.DIRECTIONS, value, of_turns),
-            )
+        of_units, of_turns = (
+            (weights @ lines / tokens.sum()).tolist()
+            for lines in ([one.controls for one in found], [one.turned for one in found])
+        )
+        standings = controls.standings(value, of_units, of_turns)
         return LossChange(hold, kind, value, low, high, loss, *sizes, standings)
 
     def _n_predicted(self, units: UnitSet, passage: Passage) -> int:
         bos = self._passes.bos([unit.hook for unit in units])
         return len(passage.token_ids) - (bos is None)
 
+    def prepare(
+        self,
+        sets: Sequence[UnitSet],
+        holds: Sequence[Hold],
+        passages: Sequence[Passage],
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Holds sets on text that they share, as many as fit in each pass; `done` after each text.
+
+        What they lose there is known from then on, but for random directions.
+        """
+        places: dict[tuple[str, ...], list[UnitSet]] = {}
+        for units in sets:
+            places.setdefault(tuple(sorted({unit.hook for unit in units})), []).append(units)
+        for passage in passages:
+            for hold in holds:
+                for alike in places.values():
+                    self._run(passage, hold, [select_units(units) for units in alike])
+            done()
+
     def _passage(self, units: UnitSet, controls: Controls, hold: Hold, passage: Passage) -> _Change:
-        new = [s for s in controls.sets if (hold, s, passage) not in self._known]
-        rows = PassRows(
-            self._row(select_units(units), hold, passage),
-            tuple(self._row(groups, hold, passage) for groups in new),
-            controls.turns,
+        own = select_units(units)
+        turned = self._run(passage, hold, [own, *controls.sets], controls.turns)
+        lost = self._known[hold, own, passage]
+        clean = self._clean[self._passes.bos([unit.hook for unit in units]), passage]
+        return _Change(
+            lost or 0.0,
+            clean,
+            self._n_predicted(units, passage),
+            lost is not None,
+            tuple(self._known[hold, groups, passage] or 0.0 for groups in controls.sets),
+            turned,
         )
+
+    def _run(
+        self,
+        passage: Passage,
+        hold: Hold,
+        sets: Sequence[tuple[HookUnits, ...]],
+        turns: tuple[int, ...] = (),
+    ) -> tuple[float, ...]:
+        """What is lost with the first set turned; what sets lose that is not known is kept."""
+        new = [groups for groups in sets if (hold, groups, passage) not in self._known]
+        if turns:
+            new = [sets[0], *(groups for groups in new if groups != sets[0])]
+        if not new:
+            return ()
+        held = [self._row(groups, hold, passage) for groups in new]
+        rows = PassRows(held[0], tuple(held[1:]), turns)
         ran = self._passes.losses(passage.token_ids, rows)
         clean, own, others, turned = ran.parts(rows)
-        for groups, line in zip(new, others, strict=True):
-            self._known[hold, groups, passage] = float((line - clean).sum())
-        return _Change(
-            float((own - clean).sum()) if ran.changed[1] else 0.0,
-            float(clean.sum()),
-            len(clean),
-            ran.changed[1],
-            tuple(self._known[hold, groups, passage] for groups in controls.sets),
-            tuple((turned - clean).sum(axis=1).tolist()),
-        )
+        changed = ran.changed[1:]
+        for groups, line, moved in zip(new, [own, *others], changed, strict=True):
+            lost = float((line - clean).sum()) if moved else None
+            self._known[hold, groups, passage] = lost
+        bos = self._passes.bos([group.hook for group in new[0]])
+        self._clean[bos, passage] = float(clean.sum())
+        return tuple((turned - clean).sum(axis=1).tolist())
 
     def _row(self, groups: Sequence[HookUnits], hold: Hold, passage: Passage) -> HeldRow:
         return tuple(

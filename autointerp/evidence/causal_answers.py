@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from autointerp.core.causal_evidence import (
     Attribution,
     CausalEvidence,
+    ControlKind,
     EvidenceKind,
     Patching,
     SteeredWriting,
@@ -30,6 +31,7 @@ from autointerp.evidence.steered_writing import steered_writing
 from autointerp.subjects import SubjectModel
 
 T = TypeVar("T")
+_Texts = Mapping[UnitSet, Mapping[TextKind, Sequence[Passage] | str]]
 _TRIED = 8
 """Rows of the pass by which the speed is told."""
 
@@ -94,10 +96,14 @@ class _Answers:
         result = CausalEvidence(request.kind, self._subject.name)
         if request.kind is EvidenceKind.ABLATION and self._texts is not None:
             ablations = Ablations(
-                self._passes, self._texts.reference, n_controls=request.n_controls
+                self._passes,
+                self._texts.reference,
+                n_controls=request.n_controls,
+                against=request.against,
             )
             texts = {units: self._texts.of(units, request.texts) for units in sets}
             self._say_cost(texts)
+            self._share(ablations, texts)
             found = self._each(sets, lambda u: ablations.of(u, request.holds, texts[u]))
             result = replace(result, ablations=tuple(found))
         elif request.kind is EvidenceKind.PATCHING:
@@ -114,6 +120,18 @@ class _Answers:
             n_tokens_run=self._passes.n_tokens,
             seconds=time.perf_counter() - started,
             notes=tuple(dict.fromkeys(self._reasons)),
+        )
+
+    def _share(self, ablations: Ablations, texts: _Texts) -> None:
+        """Holds many units on the text that they share, in as few passes as there can be."""
+        request, stage = self._request, "all text"
+        passages = next(iter(texts.values())).get(TextKind.ALL, ())
+        directions = request.n_controls and ControlKind.DIRECTIONS in request.against
+        if directions or len(texts) == 1 or isinstance(passages, str):
+            return
+        self._progress.start(stage, len(passages), "windows")
+        ablations.prepare(
+            list(texts), request.holds, passages, lambda: self._progress.advance(stage, 1)
         )
 
     def _each(self, sets: Sequence[UnitSet], answer: Callable[[UnitSet], T]) -> Iterator[T]:
@@ -172,19 +190,18 @@ class _Answers:
             for sign in (1.0, -1.0)
         )
 
-    def _say_cost(
-        self, texts: Mapping[UnitSet, Mapping[TextKind, Sequence[Passage] | str]]
-    ) -> None:
+    def _say_cost(self, texts: _Texts) -> None:
         """At most so many tokens; what controls lose on text that is shared is measured once."""
         n, shared = 0, set[tuple[TextKind, Passage, tuple[str, ...]]]()
-        controls, some = self._request.n_controls, None
+        of_kinds = [self._request.n_controls * (k in self._request.against) for k in ControlKind]
+        some = None
         for units, kinds in texts.items():
             hooks = tuple(sorted({unit.hook for unit in units}))
             for kind, passages in kinds.items():
                 for passage in () if isinstance(passages, str) else passages:
                     is_new = (kind, passage, hooks) not in shared
                     shared.add((kind, passage, hooks))
-                    rows = 4 + controls * (1 + is_new) if controls else 2
+                    rows = 2 + of_kinds[1] + of_kinds[0] * is_new
                     n += rows * (1 + len(passage.token_ids)) * len(self._request.holds)
                     some = some or (units, passage)
         if some is None:

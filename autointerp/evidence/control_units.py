@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -27,10 +27,15 @@ class Drawn(NamedTuple):
     n: int
     reason: str | None = None
 
+    @property
+    def asked(self) -> bool:
+        """Whether there should be any."""
+        return self.n > 0 or self.reason is not None
+
     def standing(self, control: ControlKind, own: float, values: Sequence[float]) -> Standing:
         """Where a number stands among those of the controls."""
-        if self.reason is not None or not values:
-            return Standing.none(control, self.reason or "none were asked for")
+        if self.reason is not None:
+            return Standing.none(control, self.reason)
         return Standing.of(control, own, values)
 
 
@@ -43,25 +48,45 @@ class Controls:
     units: Drawn
     directions: Drawn
 
+    def standings(
+        self, own: float, of_units: Sequence[float], of_directions: Sequence[float]
+    ) -> tuple[Standing, ...]:
+        """Where a number stands among those of the controls, for each kind that was asked for."""
+        parts = (
+            (ControlKind.UNITS, self.units, of_units),
+            (ControlKind.DIRECTIONS, self.directions, of_directions),
+        )
+        return tuple(
+            drawn.standing(kind, own, values) for kind, drawn, values in parts if drawn.asked
+        )
+
     @property
     def turns(self) -> tuple[int, ...]:
         """Numbers of the random directions."""
         return tuple(range(self.directions.n))
 
 
-def draw_controls(subject: SubjectModel, units: UnitSet, *, n: int, seed: int) -> Controls:
-    """At most `n` controls of each kind, the same for all units of a hook point but themselves.
+def draw_controls(
+    subject: SubjectModel,
+    units: UnitSet,
+    *,
+    n: int,
+    seed: int,
+    against: Collection[ControlKind] = tuple(ControlKind),
+) -> Controls:
+    """At most `n` of each kind asked for, the same for all units of a hook point but themselves.
 
     No unit is in two of them.
     """
     groups = select_units(units)
-    of_hooks = [_others(subject, group, n, seed) for group in groups]
+    n_units, n_directions = (n if kind in against else 0 for kind in ControlKind)
+    of_hooks = [_others(subject, group, n_units, seed) for group in groups]
     n_sets = min(map(len, of_hooks))
     reason = None
-    if n and not n_sets:
+    if n_units and not n_sets:
         reason = "its hook point has too few other units"
     sets = tuple(tuple(of_hook[place] for of_hook in of_hooks) for place in range(n_sets))
-    return Controls(sets, Drawn(n_sets, reason), _directions(subject, groups, n))
+    return Controls(sets, Drawn(n_sets, reason), _directions(subject, groups, n_directions))
 
 
 def _others(subject: SubjectModel, group: HookUnits, n: int, seed: int) -> list[HookUnits]:

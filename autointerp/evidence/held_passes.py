@@ -116,7 +116,9 @@ class HeldPasses:
         bos = self.bos([held.hook])
         whole = self._whole(ids, bos)
         shape = (2, whole.shape[1])
-        holds = RowHolds(self.subject, [(), (held,)], n_pos=shape[1], skip=int(bos is not None))
+        holds = RowHolds(
+            self.subject, [(), (held,)], n_rows=2, n_pos=shape[1], skip=int(bos is not None)
+        )
         seen: list[Tensor] = []
 
         def note(written: Tensor) -> Tensor:
@@ -147,14 +149,15 @@ class HeldPasses:
         most = max(3, _LOGITS_AT_ONCE // (whole.shape[1] * self.subject.n_rows))
         parts: list[Floats] = []
         changed: list[bool] = []
+        together = rows.turns if rows.n_rows <= most else ()
         for start in range(0, len(plain), most):
             chunk = plain[start : start + most]
-            found, moved = self._pass(whole, chunk, (), bos, read)
+            found, moved = self._pass(whole, chunk, together, bos, read)
             parts.append(found)
             changed += moved
-        for start in range(0, len(rows.turns), most - 2):
-            turns = rows.turns[start : start + most - 2]
-            found, _ = self._pass(whole, [*first, *([()] * len(turns))], turns, bos, read)
+        left = rows.turns[len(together) :]
+        for start in range(0, len(left), most - 2):
+            found, _ = self._pass(whole, first, left[start : start + most - 2], bos, read)
             parts.append(found[2:])
         self.seconds += time.perf_counter() - started
         return PassValues(np.concatenate(parts), tuple(changed))
@@ -167,13 +170,13 @@ class HeldPasses:
         bos: int | None,
         read: Callable[[Tensor, Tensor], Tensor],
     ) -> tuple[Floats, list[bool]]:
-        """One pass; the last rows are turned, where there are turns."""
-        n_rows, n_pos = len(rows), whole.shape[1]
-        holds = RowHolds(self.subject, rows, n_pos=n_pos, skip=int(bos is not None))
+        """One pass of these rows, and behind them one a turn."""
+        n_rows, n_pos = len(rows) + len(turns), whole.shape[1]
+        holds = RowHolds(self.subject, rows, n_rows=n_rows, n_pos=n_pos, skip=int(bos is not None))
         turn = None
         if turns:
             site = WriteSite.of(self.subject, rows[1][0].hook)
-            places = [(n_rows - len(turns) + place, n) for place, n in enumerate(turns)]
+            places = [(len(rows) + place, n) for place, n in enumerate(turns)]
             turn = Turn(site, places, (n_rows, n_pos), self.seed)
         layer = min(HookPoint(held.hook).layer for row in rows for held in row)
         shared = layer if self._shares(layer) else None

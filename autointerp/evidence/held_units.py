@@ -61,11 +61,11 @@ class RowHolds:
     """Holds units in the rows of one pass; make one for each."""
 
     def __init__(
-        self, subject: SubjectModel, rows: Sequence[HeldRow], *, n_pos: int, skip: int
+        self, subject: SubjectModel, rows: Sequence[HeldRow], *, n_rows: int, n_pos: int, skip: int
     ) -> None:
-        """Takes what each row holds, and how many positions a row has, the first `skip` BOS."""
+        """Takes what the first rows hold; of all rows the first `skip` positions are BOS."""
         self._subject, self._skip = subject, skip
-        self._shape = (len(rows), n_pos)
+        self._shape = (n_rows, n_pos)
         self._rows: dict[str, list[tuple[int, HeldUnits]]] = {}
         for number, row in enumerate(rows):
             for held in row:

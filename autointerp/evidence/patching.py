@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from autointerp.core.causal_evidence import ControlKind, Patching, Standing
+from autointerp.core.causal_evidence import Patching
 from autointerp.core.errors import InputError
 from autointerp.core.one_line import shortened
-from autointerp.evidence.control_units import Controls, TextValues, UnitSet, draw_controls
+from autointerp.evidence.control_units import TextValues, UnitSet, draw_controls
 from autointerp.evidence.held_passes import Floats, HeldPasses, PassRows
 from autointerp.evidence.held_units import HeldRow, HeldUnits
 from autointerp.subjects import HookUnits, SubjectModel, select_units
@@ -77,15 +77,8 @@ def patch(  # noqa: PLR0913 - what a patching is of
         return Patching(*known, *ends, patched, None, reason=why)
     shares = [(difference(part) - ends[1]) / whole for part in (of_units, turned)]
     share = (patched - ends[1]) / whole
-    standings = _standings(controls, share, shares) if n_controls else ()
+    standings = controls.standings(share, shares[0].tolist(), shares[1].tolist())
     return Patching(*known, *ends, patched, share, standings)
-
-
-def _standings(controls: Controls, share: float, shares: Sequence[Floats]) -> tuple[Standing, ...]:
-    return (
-        controls.units.standing(ControlKind.UNITS, share, shares[0].tolist()),
-        controls.directions.standing(ControlKind.DIRECTIONS, share, shares[1].tolist()),
-    )
 
 
 def _row(values: TextValues, groups: Sequence[HookUnits], position: int | None) -> HeldRow:

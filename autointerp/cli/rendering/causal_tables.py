@@ -192,7 +192,7 @@ def _attribution_table(texts: Sequence[AttributedText]) -> Table:
     for one in texts:
         before = "".join(one.tokens[max(0, one.position - _AROUND) : one.position + 1])
         table.add_row(
-            "most" if one.strongest else "least",
+            "largest" if one.strongest else "lowest",
             Text(visible(before)),
             Text(visible(one.following)),
             short(one.activation),

@@ -14,10 +14,10 @@ from native_models import native_model
 from sae_folders import sae_config, write_sae
 from tiny import tiny_gpt2, tiny_llama, tiny_subject, tiny_texts
 
-from autointerp.core.causal_evidence import ControlKind, Hold, LossChange
+from autointerp.core.causal_evidence import ControlKind, Hold, LossChange, TextKind
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.evidence import HeldPasses, Passage, ablate
+from autointerp.evidence import Ablations, HeldPasses, Passage, ablate
 from autointerp.subjects import SubjectModel, random_directions
 from autointerp.subjects.sae import load_sae
 
@@ -267,3 +267,23 @@ def test_what_cannot_be_held_is_said() -> None:
     [units, directions] = ablate(passes, every, texts).standings
     assert units.reason == "its hook point has too few other units"
     assert directions.p is not None
+
+
+def test_many_units_that_share_text_and_passes_lose_what_each_loses_alone() -> None:
+    subject = tiny_subject(tiny_gpt2())
+    texts = passages(subject, 3)
+    hooks = ("blocks.0.mlp.hook_post", "blocks.1.mlp.hook_post")
+    sets = [(UnitId("tiny", hook, index),) for hook in hooks for index in range(4)]
+    alone = [ablate(HeldPasses(subject), units, texts, n_controls=5) for units in sets]
+    passes = HeldPasses(subject)
+    shared = Ablations(passes, texts, n_controls=5, against=[ControlKind.UNITS])
+    shared.prepare(sets, [Hold.ZERO], texts)
+    n_tokens = passes.n_tokens
+    for units, expected in zip(sets, alone, strict=True):
+        [change] = shared.of(units, [Hold.ZERO], {TextKind.ALL: texts}).changes
+        assert change.value == pytest.approx(expected.value, abs=1e-6)
+        assert change.loss == pytest.approx(expected.loss, abs=1e-6)
+        [standing] = change.standings
+        assert standing.values == pytest.approx(expected.standings[0].values, abs=1e-6)
+    # Later units find in what earlier ones left what their own controls lose.
+    assert passes.n_tokens - n_tokens < 2 * n_tokens
