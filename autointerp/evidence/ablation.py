@@ -172,22 +172,59 @@ class Ablations:
         turns: tuple[int, ...] = (),
     ) -> tuple[float, ...]:
         """What is lost with the first set turned; what sets lose that is not known is kept."""
+        self._note_unmoved(passage, hold, sets)
+        # What is not changed cannot be turned either.
+        still = self._known.get((hold, sets[0], passage), 0.0) is None
+        asked = () if still else turns
         new = [groups for groups in sets if (hold, groups, passage) not in self._known]
-        if turns:
+        if asked:
             new = [sets[0], *(groups for groups in new if groups != sets[0])]
-        if not new:
-            return ()
-        held = [self._row(groups, hold, passage) for groups in new]
+        bos = self._passes.bos([group.hook for group in sets[0]])
+        if not new and (bos, passage) not in self._clean:
+            new = [sets[0]]
+        found = self._measure(passage, hold, new, asked) if new else ()
+        return (0.0,) * len(turns) if still else found
+
+    def _measure(
+        self,
+        passage: Passage,
+        hold: Hold,
+        sets: Sequence[tuple[HookUnits, ...]],
+        turns: tuple[int, ...],
+    ) -> tuple[float, ...]:
+        held = [self._row(groups, hold, passage) for groups in sets]
         rows = PassRows(held[0], tuple(held[1:]), turns)
         ran = self._passes.losses(passage.token_ids, rows)
         clean, own, others, turned = ran.parts(rows)
         changed = ran.changed[1:]
-        for groups, line, moved in zip(new, [own, *others], changed, strict=True):
+        for groups, line, moved in zip(sets, [own, *others], changed, strict=True):
             lost = float((line - clean).sum()) if moved else None
             self._known[hold, groups, passage] = lost
-        bos = self._passes.bos([group.hook for group in new[0]])
+        bos = self._passes.bos([group.hook for group in sets[0]])
         self._clean[bos, passage] = float(clean.sum())
         return tuple((turned - clean).sum(axis=1).tolist())
+
+    def _note_unmoved(
+        self, passage: Passage, hold: Hold, sets: Sequence[tuple[HookUnits, ...]]
+    ) -> None:
+        """Notes latents that are at zero on all of a text already, which reading them tells.
+
+        Most latents are silent on most texts, and a reading ends at their layer.
+        """
+        encoders = self._passes.subject.encoders
+        some = [
+            groups
+            for groups in sets
+            if all(group.hook in encoders for group in groups)
+            and (hold, groups, passage) not in self._known
+        ]
+        if not some or hold is not Hold.ZERO:
+            return
+        values = TextValues(self._passes.subject, [passage.token_ids])
+        values.read([group for groups in some for group in groups])
+        for groups in some:
+            if not any(bool(values.of(group, 0).any()) for group in groups):
+                self._known[hold, groups, passage] = None
 
     def _row(self, groups: Sequence[HookUnits], hold: Hold, passage: Passage) -> HeldRow:
         return tuple(

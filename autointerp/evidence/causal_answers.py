@@ -201,7 +201,8 @@ class _Answers:
                 for passage in () if isinstance(passages, str) else passages:
                     is_new = (kind, passage, hooks) not in shared
                     shared.add((kind, passage, hooks))
-                    rows = 2 + of_kinds[1] + of_kinds[0] * is_new
+                    shares = kind is TextKind.ALL and not of_kinds[1]
+                    rows = 2 - shares + of_kinds[1] + of_kinds[0] * is_new
                     n += rows * (1 + len(passage.token_ids)) * len(self._request.holds)
                     some = some or (units, passage)
         if some is None:

@@ -8,40 +8,20 @@ from typing import Any
 
 import pytest
 import torch
-from causal_model import causal_subject, neuron
+from held_texts import loss, passages
 from many_models import model_of
 from native_models import native_model
 from sae_folders import sae_config, write_sae
-from tiny import tiny_gpt2, tiny_llama, tiny_subject, tiny_texts
+from tiny import tiny_gpt2, tiny_llama, tiny_subject
 
-from autointerp.core.causal_evidence import ControlKind, Hold, LossChange, TextKind
+from autointerp.core.causal_evidence import Hold
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.evidence import Ablations, HeldPasses, Passage, ablate
+from autointerp.evidence import HeldPasses, Passage, ablate
 from autointerp.subjects import SubjectModel, random_directions
 from autointerp.subjects.sae import load_sae
 
 INDEX = 3
-
-
-def passages(subject: SubjectModel, n: int = 4, *, longest: int = 24) -> list[Passage]:
-    texts = tiny_texts(n)
-    return [
-        Passage(tuple(subject.tokenizer.encode(text)[: longest - place]), str(place))
-        for place, text in enumerate(texts)
-    ]
-
-
-def loss(subject: SubjectModel, texts: Sequence[Passage]) -> float:
-    """The oracle: one text at a time through the whole model, nats a token."""
-    total, n_tokens = 0.0, 0
-    for text in texts:
-        ids = torch.tensor([[0, *text.token_ids]])
-        with torch.inference_mode():
-            logits = subject.bridge(ids, return_type="logits")[0, :-1].double()
-        total += float(torch.nn.functional.cross_entropy(logits, ids[0, 1:], reduction="sum"))
-        n_tokens += len(text.token_ids)
-    return total / n_tokens
 
 
 def _llama_down(model: Any) -> torch.Tensor:
@@ -211,50 +191,6 @@ def test_the_first_layers_are_run_once_and_nothing_changes_by_it() -> None:
     assert all(a.values == pytest.approx(b.values, abs=1e-6) for a, b in pairs)
 
 
-def of_planted(units: Sequence[tuple[int, int]], text: str, n_controls: int = 19) -> LossChange:
-    subject = causal_subject()
-    ids = tuple(subject.tokenizer.encode(text))
-    texts = [Passage(ids, str(number)) for number in range(2)]
-    named = [neuron(*unit) for unit in units]
-    return ablate(HeldPasses(subject), named, texts, n_controls=n_controls)
-
-
-def test_an_eraser_is_missed_alone_and_not_together_with_what_it_erases() -> None:
-    text = " river river river"
-    alone, both = of_planted([(1, 0)], text), of_planted([(0, 0), (1, 0)], text)
-    assert abs(alone.value or 0.0) > 0.05
-    assert both.value == pytest.approx(0.0, abs=1e-4)
-    assert [one.rank for one in alone.standings][0] == 1
-    assert both.standings[1].reason == "its units write at several places"
-
-
-def test_without_a_suppressor_what_it_suppresses_is_less_surprising() -> None:
-    change = of_planted([(1, 1)], " May runs May runs May runs")
-    assert (change.value or 0.0) < -0.1
-    assert [one.p for one in change.standings] == [0.05, 0.05]
-    promoter = of_planted([(1, 2)], " May dry May dry")
-    assert (promoter.value or 0.0) > 0.1
-
-
-def test_a_unit_that_is_silent_on_a_text_has_no_change_there_and_the_reason() -> None:
-    change = of_planted([(1, 1)], " river stones river")
-    assert change.value is None
-    assert change.reason == "on no token of this text is it at another value than that"
-
-
-def test_a_unit_drawn_at_random_stands_anywhere_among_random_units() -> None:
-    subject = tiny_subject(tiny_gpt2())
-    texts, passes = passages(subject, 3), HeldPasses(subject)
-    ps = []
-    for index in range(64):
-        unit = UnitId("tiny", "blocks.1.mlp.hook_post", index)
-        [standing, _] = ablate(passes, [unit], texts, n_controls=19).standings
-        assert standing.control is ControlKind.UNITS
-        ps.append(standing.p or 0.0)
-    assert 0.4 < sum(ps) / len(ps) < 0.65
-    assert 1 <= sum(p <= 0.1 for p in ps) <= 14
-
-
 def test_what_cannot_be_held_is_said() -> None:
     subject = tiny_subject(tiny_gpt2())
     texts, passes = passages(subject, 1), HeldPasses(subject)
@@ -269,21 +205,21 @@ def test_what_cannot_be_held_is_said() -> None:
     assert directions.p is not None
 
 
-def test_many_units_that_share_text_and_passes_lose_what_each_loses_alone() -> None:
-    subject = tiny_subject(tiny_gpt2())
-    texts = passages(subject, 3)
-    hooks = ("blocks.0.mlp.hook_post", "blocks.1.mlp.hook_post")
-    sets = [(UnitId("tiny", hook, index),) for hook in hooks for index in range(4)]
-    alone = [ablate(HeldPasses(subject), units, texts, n_controls=5) for units in sets]
-    passes = HeldPasses(subject)
-    shared = Ablations(passes, texts, n_controls=5, against=[ControlKind.UNITS])
-    shared.prepare(sets, [Hold.ZERO], texts)
-    n_tokens = passes.n_tokens
-    for units, expected in zip(sets, alone, strict=True):
-        [change] = shared.of(units, [Hold.ZERO], {TextKind.ALL: texts}).changes
-        assert change.value == pytest.approx(expected.value, abs=1e-6)
-        assert change.loss == pytest.approx(expected.loss, abs=1e-6)
-        [standing] = change.standings
-        assert standing.values == pytest.approx(expected.standings[0].values, abs=1e-6)
-    # Later units find in what earlier ones left what their own controls lose.
-    assert passes.n_tokens - n_tokens < 2 * n_tokens
+def test_latents_that_are_silent_on_a_text_are_not_run_on_it(tmp_path: Path) -> None:
+    subject = tiny_subject()
+    config = sae_config("topk", k=2)
+    hook = subject.attach(load_sae(write_sae(tmp_path / "few", "topk", config=config)))
+    texts, passes = passages(subject, 6, longest=6), HeldPasses(subject)
+    lines: list[torch.Tensor] = []
+    for text in texts:
+        subject.read(torch.tensor([text.token_ids]), [hook], lambda _, acts: lines.append(acts[0]))
+    n_active = torch.stack([(line != 0).any(dim=0) for line in lines]).sum(dim=0)
+    index = int((n_active == 1).nonzero()[0])
+    change = ablate(passes, [UnitId("tiny", hook, index)], texts, n_controls=3)
+    assert change.value not in {None, 0.0}
+    # Where the latent is silent no direction is run, and no control that is silent.
+    assert passes.n_tokens < 6 * 8 * 7
+    silent = int((n_active == 0).nonzero()[0])
+    none = ablate(passes, [UnitId("tiny", hook, silent)], texts, n_controls=3)
+    assert none.value is None
+    assert none.loss == pytest.approx(loss(subject, texts), abs=1e-5)
