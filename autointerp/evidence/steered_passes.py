@@ -32,12 +32,13 @@ class AddVector:
 
     def __call__(
         self,
-        activations: Float[Tensor, "batch pos *unit"],
+        activations: Float[Tensor, "*batch_pos unit"],
         *,
         hook: object,  # noqa: ARG002 - TransformerLens passes it
-    ) -> Float[Tensor, "batch pos *unit"]:
+    ) -> Float[Tensor, "*batch_pos unit"]:
         """The activations with the vector added."""
-        flat = activations.flatten(2).clone()
+        # In some MLPs all tokens of a batch stand in one row.
+        flat = activations.reshape(len(self._added), -1, self._added.shape[-1]).clone()
         flat[:, self.skip :] += self._added.to(flat.dtype)
         return flat.reshape(activations.shape)
 

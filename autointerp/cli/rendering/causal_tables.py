@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 
@@ -111,14 +112,22 @@ def _ablation_sentences(ablations: Sequence[Ablation]) -> Iterator[str]:
             all_of = [_standing(c.standings, control) for c in known]
             some = [s for s in all_of if s is not None and s.p is not None]
             if some:
-                n = sum((s.p or 1.0) <= _P for s in some)
-                others = median(v for s in some for v in s.values)
-                parts.append(
-                    f"{n} of {len(some)} beyond random {_CONTROLS[control]} (p at most {_P}; "
-                    f"their median {_milli(others)})"
-                )
+                parts.append(_beyond(some, _CONTROLS[control]))
         yield f"{first.hold.value}, {first.text.value}: {', '.join(parts)}"
     yield ""
+
+
+def _beyond(standings: Sequence[Standing], controls: str) -> str:
+    """How many numbers are larger than those of controls, beside how many would be by chance."""
+    n = sum((one.p or 1.0) <= _P for one in standings)
+    # p has steps: the largest that is small enough is met by chance as often as it says.
+    places = [1 + len(one.values) for one in standings]
+    chance = sum(math.floor(_P * place + 1e-9) / place for place in places)
+    others = median(value for one in standings for value in one.values)
+    return (
+        f"{n} of {len(standings)} beyond random {controls} (p at most {_P}; by chance "
+        f"{chance:.1f}; their median {_milli(others)})"
+    )
 
 
 def _ablation_table(ablations: Sequence[Ablation]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from causal_model import causal_subject, neuron
+from many_models import model_of
 from tiny import tiny_gpt2, tiny_llama, tiny_subject
 
 from autointerp.core.errors import InputError
@@ -50,6 +51,14 @@ def test_turned_rows_are_those_of_the_vector_added_where_the_unit_writes() -> No
     with torch.inference_mode(), subject.bridge.hooks(fwd_hooks=[("blocks.1.hook_mlp_out", add)]):
         logits = subject.bridge(torch.tensor([[0, *ids]]), return_type="logits")[0, -1]
     assert ran.values[3].tolist() == pytest.approx(logits.tolist(), abs=1e-4)
+
+
+def test_a_model_whose_mlp_has_all_tokens_in_one_row_is_steered() -> None:
+    subject = tiny_subject(model_of("opt"))
+    unit, passes = UnitId("tiny", POST, 3), HeldPasses(subject)
+    found = steered_writing(passes, unit, PROMPTS, sign=1, n_tokens=4, n_controls=2)
+    assert found.kl == pytest.approx(0.5, rel=0.1)
+    assert len(found.texts) == len(found.control_texts) == 2
 
 
 def test_a_promoter_makes_the_model_write_its_word() -> None:
