@@ -63,20 +63,28 @@ def add_blocks(connection: Connection, newest: int) -> None:
     """Adds those that the changes up to the newest fill, some at a time, in a transaction."""
     for _ in range(_AT_ONCE):
         done = _last_of_blocks(connection)
-        if newest - done < N_ROWS or not _add_block(connection, done):
+        # Most puts end here, and take no longer where there are many labels.
+        if newest - done < N_ROWS:
+            return
+        if done and _have_piled_up(connection):
+            connection.execute("DELETE FROM blocks")
+            done = 0
+        if not _add_block(connection, done):
             return
 
 
 def _last_of_blocks(connection: Connection) -> int:
     if not has_table(connection, "blocks"):
         return 0
-    last, n = connection.execute("SELECT coalesce(max(last), 0), count(*) FROM blocks").fetchone()
-    if n > _MOST_OLD:
-        (n_labels,) = connection.execute("SELECT count(*) FROM labels").fetchone()
-        if n * N_ROWS > _MOST_OLD * n_labels:
-            connection.execute("DELETE FROM blocks")
-            return 0
-    return int(last)
+    query = "SELECT last FROM blocks ORDER BY first DESC LIMIT 1"
+    found = connection.execute(query).fetchone()
+    return 0 if found is None else int(found[0])
+
+
+def _have_piled_up(connection: Connection) -> bool:
+    (n,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
+    (n_labels,) = connection.execute("SELECT count(*) FROM labels").fetchone()
+    return bool(n > _MOST_OLD and n * N_ROWS > _MOST_OLD * n_labels)
 
 
 def _add_block(connection: Connection, done: int) -> bool:

@@ -15,8 +15,9 @@ from factories import make_label, make_unit
 from autointerp.core.explanations import Label
 from autointerp.dictionary import row_json
 from autointerp.store.labels import FolderLabelStore
+from autointerp.store.labels.label_database import LabelDatabase
 from autointerp.store.labels.label_rows import ListedRow, listed_row
-from autointerp.store.labels.listed_blocks import N_ROWS, pack_rows, unpack_rows
+from autointerp.store.labels.listed_blocks import N_ROWS, add_blocks, pack_rows, unpack_rows
 from autointerp.store.search import LabelIndex, LabelQuery
 
 N_LABELS = N_ROWS + 300
@@ -159,6 +160,18 @@ def test_blocks_of_labels_that_were_put_again_and_again_do_not_pile_up(folder: P
     store.put_label(label_of(3, "names of hills"))
     assert len(blocks_of(folder)) == 1
     assert len(descriptions(store)) == N_LABELS
+
+
+def test_a_put_that_fills_no_block_reads_no_label(folder: Path) -> None:
+    for first in range(N_ROWS, 5 * N_ROWS, N_ROWS):
+        changed(folder, f"INSERT INTO blocks VALUES ({first + 1}, {first + N_ROWS}, x'')")
+    said: list[str] = []
+    database = LabelDatabase(folder / "scores" / "labels.sqlite").database
+    with database.writing() as connection:
+        connection.set_trace_callback(said.append)
+        add_blocks(connection, 5 * N_ROWS + 300)
+    assert any("FROM blocks" in statement for statement in said)
+    assert not any("FROM labels" in statement for statement in said)
 
 
 def test_a_store_without_rows_has_no_blocks(folder: Path) -> None:
