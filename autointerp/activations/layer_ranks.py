@@ -12,6 +12,8 @@ from torch import Tensor
 from autointerp.statistics.compiled.compilation import CACHED
 
 _MOST = 65_535
+_AT_ONCE = 2**22
+"""Numbers that are compared at a time."""
 
 
 def n_larger_at_peaks(
@@ -32,13 +34,18 @@ def counted_by_torch(
 ) -> NDArray[np.uint16]:
     """As `n_larger_at_peaks`, on any device."""
     values = activations.to(torch.float32)
-    columns = torch.from_numpy(units).to(values.device)
-    chosen, sizes = values.index_select(1, columns), values.abs()
-    counts = []
-    for at in (chosen.argmax(dim=0), chosen.argmin(dim=0)):
-        own = sizes[at, columns]
-        counts.append((sizes[at] > own[:, None]).sum(dim=1).clamp(max=_MOST))
-    return torch.stack(counts, dim=1).cpu().numpy().astype(np.uint16)
+    sizes = values.abs()
+    parts = []
+    # A window that tens of thousands of latents ask for would take gigabytes at once.
+    for columns in (
+        torch.from_numpy(units).to(values.device).split(max(1, _AT_ONCE // len(sizes[0])))
+    ):
+        chosen, counts = values.index_select(1, columns), []
+        for at in (chosen.argmax(dim=0), chosen.argmin(dim=0)):
+            own = sizes[at, columns]
+            counts.append((sizes[at] > own[:, None]).sum(dim=1).clamp(max=_MOST))
+        parts.append(torch.stack(counts, dim=1))
+    return torch.cat(parts).cpu().numpy().astype(np.uint16)
 
 
 @njit(nogil=True, cache=CACHED)

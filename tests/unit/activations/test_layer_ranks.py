@@ -39,3 +39,9 @@ def test_more_units_than_two_bytes_count_are_the_most() -> None:
     values = torch.ones(1, 70_000)
     values[0, 3] = 0.5
     assert n_larger_at_peaks(values, np.array([3])).tolist() == [[65_535, 65_535]]
+
+
+def test_more_units_than_are_compared_at_once_are_all_counted() -> None:
+    values = torch.randn(2, 2100, generator=torch.Generator().manual_seed(1))
+    units = np.arange(2100)
+    assert counted_by_torch(values, units).tolist() == n_larger_at_peaks(values, units).tolist()
