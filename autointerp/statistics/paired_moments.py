@@ -13,6 +13,8 @@ Floats = NDArray[np.floating]
 
 FEWEST_DOCUMENTS = 16
 """Of fewer, nothing is said of how far other documents would be from them."""
+_MOST_PARTS = 256
+"""Of more documents some together are left out at a time: sums of each would fill the memory."""
 _CONFIDENCE = 0.95
 _RIDGE = 1e-3
 _LEAST = 1e-12
@@ -116,25 +118,33 @@ class PairedValue(NamedTuple):
 
 
 class DocumentMoments:
-    """Sums of pairs by document: what each pair comes to, and how far other documents would be."""
+    """Sums of pairs by document: what each pair comes to, and how far other documents would be.
+
+    Of more than 256 documents, by that many parts of them.
+    """
 
     def __init__(self, n_documents: int, n_pairs: int) -> None:
-        self._sums = np.zeros((7, n_documents, n_pairs))
+        n_parts = min(n_documents, _MOST_PARTS)
+        self._part_of = np.arange(n_documents) * n_parts // max(1, n_documents)
+        self._sums = np.zeros((7, n_parts, n_pairs))
+        self._is_read = np.zeros(n_documents, dtype=bool)
 
     def add(self, documents: NDArray[np.integer], first: Floats, second: Floats) -> None:
         """Tokens of some documents, the arrays of shape (token, pair)."""
         x, y = first.astype(np.float64), second.astype(np.float64)
-        starts = np.flatnonzero(np.diff(documents, prepend=-1))
+        self._is_read[documents] = True
+        parts_of = self._part_of[documents]
+        starts = np.flatnonzero(np.diff(parts_of, prepend=-1))
         if not len(starts):
             return
         parts = np.ones_like(x), x, y, x * x, y * y, x * y, (x - y) ** 2
         for total, part in zip(self._sums, parts, strict=True):
-            np.add.at(total, documents[starts], np.add.reduceat(part, starts, axis=0))
+            np.add.at(total, parts_of[starts], np.add.reduceat(part, starts, axis=0))
 
     @property
     def n_documents(self) -> int:
         """Documents with tokens in them."""
-        return int((self._sums[0] > 0).any(axis=1).sum())
+        return int(self._is_read.sum())
 
     def values(self) -> list[PairedValue]:
         """Of every pair."""
@@ -149,7 +159,7 @@ class DocumentMoments:
         n = sums.shape[1]
         low = high = np.full(whole.shape, np.nan)
         if n >= FEWEST_DOCUMENTS:
-            # One document left out at a time.
+            # One document, or part of them, left out at a time.
             without = np.arctanh(_correlations(total[:, None] - sums).clip(-1 + 1e-12, 1 - 1e-12))
             spread = (n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
             reach = t_quantile(_CONFIDENCE, n - 1) * np.sqrt(spread)

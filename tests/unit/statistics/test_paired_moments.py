@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,20 @@ def test_intervals_hold_the_truth_although_documents_differ(n_documents: int) ->
     ]
     assert len(inside) == n_pairs
     assert 0.91 <= np.mean(inside) <= 0.99
+
+
+def test_memory_does_not_grow_with_documents_and_intervals_stay() -> None:
+    rng = np.random.default_rng(6)
+    values = rng.multivariate_normal([0, 0], [[1, 0.5], [0.5, 1]], size=(40_000, 2))
+    documents = np.repeat(np.arange(10_000), 4)
+    tracemalloc.start()
+    many = DocumentMoments(10_000, 200)
+    assert tracemalloc.get_traced_memory()[1] < 2**22
+    tracemalloc.stop()
+    many.add(documents, *(values[..., side].repeat(100, axis=1) for side in (0, 1)))
+    assert many.n_documents == 10_000
+    for one in many.values():
+        assert one.low is not None
+        assert one.high is not None
+        # Fisher's z of independent draws has a standard error of 1 / 200.
+        assert one.high - one.low == pytest.approx(2 * 1.96 * 0.75 / 200, rel=0.15)
