@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from autointerp.core.ids import UnitId
 from autointerp.evidence.aligned_texts import AlignedText
 from autointerp.statistics.paired_moments import Floats
 from autointerp.subjects import HookUnits, SubjectModel
+
+_MOST_WINDOWS, _MOST_TOKENS = 32, 2048
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +74,13 @@ class PairedBatch(NamedTuple):
             (_first_rows(rows, kept), _first_rows(moved or others, kept)),
             np.repeat(of[: len(kept)], kept),
         )
+
+
+def read_together(windows: range, n_ctx: int) -> Iterator[range]:
+    """Windows that are read at a time: two at least, so that each stands beside another."""
+    n = max(2, min(_MOST_WINDOWS, _MOST_TOKENS // n_ctx))
+    for start in range(windows.start, windows.stop, n):
+        yield range(start, min(start + n, windows.stop))
 
 
 def _first_rows(parts: Sequence[Floats], kept: Sequence[int]) -> Floats:

@@ -17,11 +17,11 @@ from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.unit_sites import SitePair, SiteText, UnitSite, UnitSites
 from autointerp.corpora import TokenCorpus
+from autointerp.evidence.paired_batches import read_together
 from autointerp.statistics.paired_moments import DocumentMoments
 from autointerp.subjects import SubjectModel
 
 _SITES = ("hook_pre", "hook_pre_linear", "hook_mid", "hook_post")
-_BATCH_WINDOWS = 32
 _N_STRONGEST = 20
 _N_SHOWN = 3
 
@@ -77,8 +77,7 @@ def _read(
     """Activations at every token of the text, shape (site, token, unit)."""
     result = np.empty((len(hooks), corpus.n_tokens, len(indices)), dtype=np.float32)
     progress.start("compare sites", corpus.n_windows, "windows")
-    for start in range(0, corpus.n_windows, _BATCH_WINDOWS):
-        windows = range(start, min(start + _BATCH_WINDOWS, corpus.n_windows))
+    for windows in read_together(range(corpus.n_windows), corpus.n_ctx):
         rows = [corpus[window].token_ids for window in windows]
         read = subject.read_rows(rows, dict.fromkeys(hooks, indices))
         for row, window in zip(read, windows, strict=True):

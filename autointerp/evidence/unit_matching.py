@@ -18,12 +18,11 @@ from autointerp.core.unit_matches import MatchReport
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence.aligned_texts import TextPairs
 from autointerp.evidence.chosen_matches import ChosenMatches
-from autointerp.evidence.paired_batches import MatchedSide, PairedBatch
+from autointerp.evidence.paired_batches import MatchedSide, PairedBatch, read_together
 from autointerp.statistics.paired_moments import CrossMoments
 
 _MOST_PAIRS = 2**25
 """Eight bytes a pair, several times."""
-_BATCH_WINDOWS = 32
 
 
 def match_sides(
@@ -135,8 +134,7 @@ class _Matching:
 
     def _batches(self, stage: str, windows: range) -> Iterator[PairedBatch]:
         self._progress.start(stage, len(windows), "windows")
-        for start in range(windows.start, windows.stop, _BATCH_WINDOWS):
-            chunk = range(start, min(start + _BATCH_WINDOWS, windows.stop))
+        for chunk in read_together(windows, self._corpus.n_ctx):
             texts = list(self._texts.read(chunk))
             if texts:
                 yield PairedBatch.of(texts, self._sides)

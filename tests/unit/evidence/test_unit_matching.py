@@ -23,7 +23,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.unit_matches import is_alike, match_tally
 from autointerp.corpora import TokenCorpus, load_corpus
 from autointerp.evidence.aligned_texts import TextPairs, token_ends
-from autointerp.evidence.paired_batches import MatchedSide
+from autointerp.evidence.paired_batches import MatchedSide, read_together
 from autointerp.evidence.unit_matching import match_sides
 from autointerp.subjects import SubjectModel, parse_units, wrap_subject
 
@@ -159,6 +159,14 @@ def test_unrelated_models_are_no_more_alike_than_chance(
     assert tally.median_correlation < 0.9
     assert tally.median_chance is not None
     assert tally.median_chance < tally.median_correlation
+
+
+@pytest.mark.parametrize("n_ctx", [2, 64, 100, 4096])
+def test_long_windows_are_read_fewer_at_a_time_and_each_once(n_ctx: int) -> None:
+    parts = list(read_together(range(5, 78), n_ctx))
+    assert [window for part in parts for window in part] == list(range(5, 78))
+    # Two at least, so that each stands beside another.
+    assert all(len(part) == 2 or len(part) * n_ctx <= 2048 for part in parts[:-1])
 
 
 def test_too_many_units_are_refused(first: SubjectModel, corpus: TokenCorpus) -> None:
