@@ -34,12 +34,11 @@ def counted_by_torch(
 ) -> NDArray[np.uint16]:
     """As `n_larger_at_peaks`, on any device."""
     values = activations.to(torch.float32)
-    sizes = values.abs()
-    parts = []
+    sizes, parts = values.abs(), [torch.zeros((0, 2), dtype=torch.int64, device=values.device)]
+    n = max(1, _AT_ONCE // sizes.shape[1])
     # A window that tens of thousands of latents ask for would take gigabytes at once.
-    for columns in (
-        torch.from_numpy(units).to(values.device).split(max(1, _AT_ONCE // len(sizes[0])))
-    ):
+    for first in range(0, len(units), n):
+        columns = torch.from_numpy(units[first : first + n]).to(values.device)
         chosen, counts = values.index_select(1, columns), []
         for at in (chosen.argmax(dim=0), chosen.argmin(dim=0)):
             own = sizes[at, columns]
