@@ -32,7 +32,8 @@ _Kind = Annotated[
     EvidenceKind,
     typer.Option(
         help="ablation: the loss without it; patching: what it carries between two prompts; "
-        "attribution: what it adds to the tokens that follow; steering: what is written with it."
+        "attribution: what it adds to the tokens that follow; steering: what is written with it; "
+        "sites: it before, within and behind its activation function."
     ),
 ]
 _Holds = Annotated[

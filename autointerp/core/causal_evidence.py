@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from autointerp.core.ids import UnitId
 from autointerp.core.one_line import brief_repr
+from autointerp.core.unit_sites import UnitSites
 
 
 class EvidenceKind(StrEnum):
@@ -17,6 +18,8 @@ class EvidenceKind(StrEnum):
     PATCHING = "patching"
     ATTRIBUTION = "attribution"
     STEERING = "steering"
+    SITES = "sites"
+    """Neurons before, within and behind their activation function, on the same text."""
 
 
 class Hold(StrEnum):
@@ -218,6 +221,7 @@ class CausalEvidence:
     patchings: tuple[Patching, ...] = ()
     attributions: tuple[Attribution, ...] = ()
     steerings: tuple[SteeredWriting, ...] = ()
+    sites: tuple[UnitSites, ...] = ()
     n_tokens_run: int = 0
     """Tokens of all forward passes that were run for it, counted once a row."""
     seconds: float = 0.0

@@ -69,6 +69,8 @@ def evidence_of(
     """
     if not units:
         raise InputError("no units were named")
+    if request.kind is EvidenceKind.SITES:
+        raise InputError("sites are compared on a whole text: autointerp evidence --kind sites")
     if texts is None and request.kind in {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}:
         raise InputError(f"{request.kind} is measured on text, and none was given")
     answers = _Answers(subject, request, texts, progress or SilentProgress())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +14,10 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import shortened
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.corpora import check_corpus
+from autointerp.corpora import TokenCorpus, check_corpus
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.evidence.causal_answers import evidence_of
+from autointerp.evidence.sites_of_units import sites_of, unit_sites
 from autointerp.jobs.causal_texts import CorpusTexts, LabelWithSets
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
@@ -24,7 +26,7 @@ from autointerp.wiring.other_texts import attach_encoders, check_same_subject
 
 DEFAULT_SUBJECT = "smollm2-135m"
 MOST_UNITS = 10_000
-_ON_TEXT = {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}
+_ON_TEXT = {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION, EvidenceKind.SITES}
 
 
 def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
@@ -44,7 +46,7 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     Args:
         units: as a job names them, ``5:131,7:0-3``.
         asked: a request, or its kind: ``ablation``, ``patching`` (with a request), ``attribution``,
-            ``steering``.
+            ``steering``, ``sites``.
         subject: the model; that of the dictionary where None, else SmolLM2-135M.
         folder: of a dictionary, whose labels say where their units are active.
         corpus: text to hold them on; that of the dictionary where None, else Wikipedia.
@@ -65,9 +67,11 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     named = _units(units, model, dictionary, encoders, seed=request.seed)
     if request.kind not in _ON_TEXT:
         return evidence_of(model, named, request, progress=progress)
-    labels = {} if dictionary is None else _labels(dictionary, named)
     text = text.model_copy(update={"n_ctx": min(text.n_ctx, model.max_n_ctx)})
     windows = load_job_corpus(text, model, progress)
+    if request.kind is EvidenceKind.SITES:
+        return _sites(model, named, windows, progress)
+    labels = {} if dictionary is None else _labels(dictionary, named)
     texts = CorpusTexts(
         model,
         windows,
@@ -84,6 +88,33 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
         note = f"{len(unlabelled)} of {len(named)} units have no label in {folder}, {first} first"
         found = replace(found, notes=(*found.notes, note))
     return found
+
+
+def _sites(
+    subject: SubjectModel, units: Sequence[UnitId], corpus: TokenCorpus, progress: Progress
+) -> CausalEvidence:
+    began = time.perf_counter()
+    by_layer: dict[int, list[int]] = {}
+    for unit in units:
+        if unit.hook.rpartition(".")[0] != f"blocks.{unit.layer}.mlp" or unit.hook not in sites_of(
+            subject, unit.layer
+        ):
+            raise InputError(
+                f"{unit.short} is no neuron of an MLP; sites are those of neurons, as 5:131"
+            )
+        by_layer.setdefault(unit.layer, []).append(unit.index)
+    found = [
+        one
+        for layer, indices in by_layer.items()
+        for one in unit_sites(subject, layer, sorted(set(indices)), corpus, progress=progress)
+    ]
+    return CausalEvidence(
+        EvidenceKind.SITES,
+        subject.name,
+        sites=tuple(found),
+        n_tokens_run=corpus.n_tokens * len(by_layer),
+        seconds=time.perf_counter() - began,
+    )
 
 
 def _kind(name: str) -> EvidenceKind:

@@ -142,7 +142,31 @@ def test_what_is_printed_says_what_it_cost_and_what_is_compared(
     assert "predicted" in said.out
 
 
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_a_neuron_is_shown_before_and_behind_its_activation_function(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    where = ["--dir", str(place / "run"), "--kind", "sites"]
+    if width == 60:
+        found = asked(capsys, "1:1-2", *where)
+        kinds = [site["unit"].split(".")[-1] for site in found["sites"][0]["sites"]]
+        assert kinds == ["hook_pre/1", "hook_post/1"]
+        assert [len(one["pairs"]) for one in found["sites"]] == [1, 1]
+        assert found["sites"][0]["n_tokens"] == found["n_tokens_run"]
+    monkeypatch.setenv("COLUMNS", str(width))
+    capsys.readouterr()
+    assert run(["evidence", "1:1", *where]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "1:1"
+    assert all(len(line) <= width for line in lines)
+    assert any(line.startswith("hook_pre, hook_post") for line in lines)
+
+
 REFUSED = {
+    "sites of the stream": (
+        ["blocks.1.hook_resid_post:3", "--kind", "sites"],
+        "is no neuron of an MLP; sites are those of neurons, as 5:131",
+    ),
     "no counterfactual": (
         ["1:1", "--kind", "patching", "--prompt", "the river"],
         "patching needs --prompt and --counterfactual, two texts with the same number of tokens; "

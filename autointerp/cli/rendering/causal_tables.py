@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, plain_table, short, visible
+from autointerp.cli.rendering.site_tables import print_sites
 from autointerp.core.causal_evidence import (
     Ablation,
     AttributedText,
@@ -37,6 +38,8 @@ _LEGENDS = {
     "later layers are passed by. rank: share of the vocabulary that is raised less.",
     EvidenceKind.STEERING: "strength: added to the activation at every token; KL: of the next "
     "token from the model as it is, mean over the prompts.",
+    EvidenceKind.SITES: "r: of the two sites' activations, 95 % interval over documents; shared: "
+    "of the strongest windows at one site those among as many at the other.",
 }
 _STANDING = (
     "units, directions: place among the controls by size, the first is the largest, and p = (1 + "
@@ -63,6 +66,8 @@ def print_causal(evidence: CausalEvidence, console: Console) -> None:
         console.print()
     for writing in evidence.steerings:
         _print_writing(writing, console)
+    for sites in evidence.sites:
+        print_sites(sites, console)
     console.print()
     for line in _legend(evidence):
         console.print(Text(visible(line), "dim"))
