@@ -24,7 +24,7 @@ _Second = Annotated[
 ]
 _OtherUnits = Annotated[
     str | None,
-    typer.Option(help="Units of the other model (default: the same).", rich_help_panel="What"),
+    typer.Option(help="Units of the other model (default: the same)."),
 ]
 _Corpus = Annotated[str, typer.Option(help="wiki, python, a file or folder[:field], hf:NAME.")]
 _Several = Annotated[
@@ -33,7 +33,6 @@ _Several = Annotated[
         help="So many units of the other are also taken together.",
         min=1,
         max=64,
-        rich_help_panel="What",
     ),
 ]
 _NCtx = Annotated[int, typer.Option(help="Tokens per window.", min=2, max=4096)]

@@ -10,7 +10,8 @@ from functools import wraps
 from typing import Annotated, Any, get_args, get_type_hints
 
 _PANELS = {
-    "What": "folder units dtype sides seed config set_field from_manifest collected",
+    "What": "folder units other_units several limit encoder dtype sides seed config set_field "
+    "from_manifest collected",
     "Text": "corpus tokens n_ctx top_k batch_windows shard token_tables",
     "Explaining": "explainer llm llm_model samples top diverse quantiles receipts describe",
     "Scoring": "scorer heldout score_width windows_per_call explanation program",

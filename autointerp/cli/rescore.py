@@ -8,7 +8,16 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, Llm, LlmModel, Resume, Tokens, Units
+from autointerp.cli.command_options import (
+    AsJson,
+    BudgetTokens,
+    BudgetUsd,
+    Llm,
+    LlmModel,
+    Resume,
+    Tokens,
+    Units,
+)
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import (
     ExitCode,
@@ -64,6 +73,8 @@ def register(app: typer.Typer) -> None:
         tokens: Tokens = None,
         llm: Llm = "none",
         llm_model: LlmModel = None,
+        budget_usd: BudgetUsd = None,
+        budget_tokens: BudgetTokens = None,
         encoder: _Encoders = None,
         out: _Out = None,
         resume: Resume = False,
@@ -89,6 +100,8 @@ def register(app: typer.Typer) -> None:
                     tokens=tokens,
                     llm=llm or "none",
                     llm_model=llm_model,
+                    budget_usd=budget_usd,
+                    budget_tokens=budget_tokens,
                     encoders=encoder or (),
                     out=out,
                     resume=resume,

@@ -20,6 +20,7 @@ from autointerp.activations import (
 )
 from autointerp.core.asynchrony import for_each
 from autointerp.core.config import JobSpec
+from autointerp.core.errors import BudgetExhaustedError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress
 from autointerp.core.text import Split
@@ -71,6 +72,8 @@ async def rescore_labels(
 ) -> None:
     """Hands on every label with its scores on both texts, as they are finished.
 
+    Labels for which the LLM's budget is not enough are left out.
+
     Raises:
         UpstreamError: the LLM could not be used.
         StorageError: the disk refuses.
@@ -100,7 +103,7 @@ async def _chunk(
         scored = await for_each(
             targets, lambda target: _one(job, reader, target, found), at_once=job.at_once
         )
-    return list(scored.values())
+    return [label for label in scored.values() if label is not None]
 
 
 def _collected(job: RescoreJob, targets: Sequence[Target]) -> UnitReader:
@@ -124,7 +127,8 @@ async def _one(
     reader: UnitReader,
     target: Target,
     found: dict[Target, UnitRecords],
-) -> RescoredLabel:
+) -> RescoredLabel | None:
+    """None where the budget does not pay for it."""
     learned, read = job.learned(target), found.get(target)
     if learned.why_not is not None:
         result = learned.untested(learned.why_not)
@@ -133,13 +137,16 @@ async def _one(
     else:
         there = OtherText(read.sets.held_out, read.token_means, read.stats)
         with charge_to("rescore", unit=str(target.unit)):
-            result = await rescored_label(
-                learned,
-                there,
-                job.judge(learned),
-                n_asked=job.spec.score.n_heldout,
-                seed=job.spec.seed,
-            )
+            try:
+                result = await rescored_label(
+                    learned,
+                    there,
+                    job.judge(learned),
+                    n_asked=job.spec.score.n_heldout,
+                    seed=job.spec.seed,
+                )
+            except BudgetExhaustedError:
+                return None
     job.progress.advance("rescore", 1)
     return result
 

@@ -84,6 +84,14 @@ def planned_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:
     return tuple(_planned(stage, call) for stage, call in stages)
 
 
+def scoring_calls(job: JobSpec) -> tuple[PlannedCalls, ...]:
+    """What scoring one given explanation asks the LLM, by every scorer of the job."""
+    variants, n_windows = JobVariants.of(job), job.score.n_heldout
+    every = (variants.predictor, *variants.further)
+    calls = (call for spec in every if spec is not None for call in spec.calls(job, n_windows))
+    return tuple(_planned("score", call) for call in calls)
+
+
 def _receipt_calls(job: JobSpec) -> tuple[PromptCalls, ...]:
     """Texts that are written to try the explanation, and the scores of rewrites of it."""
     n_texts = job.score.n_receipts

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
+from autointerp.core.config import NO_LLM, Budget, CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, first_problem
 
 
@@ -61,3 +61,15 @@ class RescoreRequest:
             return CorpusConfig.model_validate(own.model_dump() | changed)
         except ValidationError as error:
             raise InputError(first_problem(error, whole="the text")) from error
+
+
+def read_budget(usd: float | None, tokens: int | None) -> Budget:
+    """What the LLM may cost.
+
+    Raises:
+        InputError: less than nothing.
+    """
+    try:
+        return Budget(usd=usd, tokens=tokens)
+    except ValidationError as error:
+        raise InputError(first_problem(error, whole="the budget")) from error

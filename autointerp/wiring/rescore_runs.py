@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from autointerp.core.asynchrony import run_coroutine
-from autointerp.core.config import NO_LLM, Budget, CorpusConfig, ExplainConfig, JobSpec
+from autointerp.core.config import NO_LLM, CorpusConfig, ExplainConfig, JobSpec
 from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.files import storage_errors
@@ -41,14 +41,15 @@ from autointerp.wiring.llms import (
 from autointerp.wiring.other_texts import attach_encoders, check_other_text, check_same_subject
 from autointerp.wiring.rescore_judges import (
     NO_LLM_GIVEN,
+    OUT_OF_BUDGET,
     asking_job,
     free_judge_of,
     judge_of,
     needs_llm,
     other_judge,
 )
-from autointerp.wiring.rescore_requests import RescoreRequest
-from autointerp.wiring.tools import build_tools
+from autointerp.wiring.rescore_requests import RescoreRequest, read_budget
+from autointerp.wiring.tools import build_tools, note_scoring_cost
 
 
 def rescore(  # noqa: PLR0913 - a convenience for notebooks
@@ -61,6 +62,8 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
     tokens: int | None = None,
     llm: str = NO_LLM,
     llm_model: str | None = None,
+    budget_usd: float | None = None,
+    budget_tokens: int | None = None,
     encoders: Sequence[str] = (),
     out: Path | str | None = None,
     resume: bool = False,
@@ -79,6 +82,8 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
         llm: scores labels in words: ``none``, ``embedded`` or the base URL of an endpoint. Rules
             and programs need none; a label that needs one says so.
         llm_model: model at that endpoint.
+        budget_usd: most dollars that the LLM may cost; labels for which they are not enough say so.
+        budget_tokens: most tokens that it may use.
         encoders: where an SAE or directions lie that were moved, ``sae:FOLDER``.
         out: folder in which results are kept; nowhere where None.
         resume: goes on with what is there.
@@ -94,9 +99,9 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
         Path(folder), corpus, units, limit, seed, tokens, llm, llm_model, tuple(encoders)
     )
     kept = None if out is None else RescoreFolder(Path(out))
-    return _Rescoring(request, kept, settings or Settings(), progress or SilentProgress()).run(
-        resume=resume
-    )
+    budget = JobBudget(read_budget(budget_usd, budget_tokens), kept and kept.folder)
+    told = progress or SilentProgress()
+    return _Rescoring(request, kept, budget, settings or Settings(), told).run(resume=resume)
 
 
 # Labels of one dictionary share their documents.
@@ -110,10 +115,11 @@ class _Rescoring:
         self,
         request: RescoreRequest,
         kept: RescoreFolder | None,
+        budget: JobBudget,
         settings: Settings,
         progress: Progress,
     ) -> None:
-        self._request, self._kept = request, kept
+        self._request, self._kept, self._budget = request, kept, budget
         self._settings, self._progress = settings, progress
         self._dictionary = open_dictionary(request.folder)
         self._job = self._dictionary.job
@@ -148,6 +154,10 @@ class _Rescoring:
             if scoreable:
                 self._score(scoreable, text)
             self._keep(reasons)
+            for label in scoreable:
+                # Not kept: with more to spend, a run that goes on scores it.
+                key = Target(label.unit, label.side)
+                self._results.setdefault(key, LearnedLabel(label, None).untested(OUT_OF_BUDGET))
             report = self._report(chosen, text)
             if self._kept is not None:
                 self._kept.finish(report)
@@ -190,6 +200,8 @@ class _Rescoring:
     def _score(self, labels: Sequence[Label], text: CorpusConfig) -> None:
         in_words = [label for label in labels if needs_llm(label)]
         asking = self._asking(in_words)
+        if asking is not None:
+            note_scoring_cost(asking, self._budget, n_labels=len(in_words), progress=self._progress)
         with timed("load", self._seconds):
             subject = self._subject({label.unit.hook for label in labels})
             corpus = load_job_corpus(text, subject, self._progress)
@@ -203,7 +215,7 @@ class _Rescoring:
             judge=free_judge_of,
             progress=self._progress,
             stage=partial(timed, seconds=self._seconds),
-            at_once=units_at_once(asking or self._job, self._settings, None, JobBudget()),
+            at_once=units_at_once(asking or self._job, self._settings, None, self._budget),
             folder=None if self._kept is None else self._kept.collection,
         )
         targets = [Target(label.unit, label.side) for label in labels]
@@ -263,10 +275,9 @@ class _Rescoring:
         return asking_job(job, labels)
 
     def _open(self, job: JobSpec) -> ChatModel | None:
-        budget = JobBudget(Budget(), None if self._kept is None else self._kept.folder)
         if JobVariants.of(job).need(Need.ECHO):
-            try_echo(job, self._settings, budget=budget)
-        return open_llm(job, self._settings, budget=budget, progress=self._progress)
+            try_echo(job, self._settings, budget=self._budget)
+        return open_llm(job, self._settings, budget=self._budget, progress=self._progress)
 
     def _keep(self, labels: Sequence[RescoredLabel]) -> None:
         if self._kept is not None and labels:

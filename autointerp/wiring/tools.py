@@ -19,8 +19,14 @@ from autointerp.llm import (
     estimate_job,
     estimate_text,
 )
+from autointerp.llm.prices import Price
 from autointerp.pipeline import JobVariants, Tools, without_llm
-from autointerp.pipeline.planned_llm_calls import affordable_units, budget_reach, planned_calls
+from autointerp.pipeline.planned_llm_calls import (
+    affordable_units,
+    budget_reach,
+    planned_calls,
+    scoring_calls,
+)
 from autointerp.pipeline.receipts import receipt_prompts, texts_wanted
 from autointerp.scorers import ScorerDependencies
 from autointerp.wiring.llms import JobBudget, quote_of
@@ -66,14 +72,32 @@ def note_cost(job: JobSpec, budget: JobBudget, *, n_units: int, progress: Progre
     Raises:
         InputError: a budget in dollars, and the price is unknown.
     """
+    price = _noted_price(job, budget, progress)
+    if n_units:
+        estimate = estimate_job(n_units, planned_calls(job), price)
+        progress.note(f"{n_units:,} to label: {estimate_text(estimate)}")
+
+
+def note_scoring_cost(
+    job: JobSpec, budget: JobBudget, *, n_labels: int, progress: Progress
+) -> None:
+    """The same of explanations that are there, which the LLM scores alone.
+
+    Raises:
+        InputError: a budget in dollars, and the price is unknown.
+    """
+    price = _noted_price(job, budget, progress)
+    estimate = estimate_job(n_labels, scoring_calls(job), price)
+    progress.note(f"{n_labels:,} for the LLM to score: {estimate_text(estimate)}")
+
+
+def _noted_price(job: JobSpec, budget: JobBudget, progress: Progress) -> Price | None:
     quote = quote_of(job, budget)
     if quote.price is None and budget.limits.usd is not None:
         msg = f"--budget-usd {budget.limits.usd:g} cannot be kept: {quote.text} (--prices)"
         raise InputError(msg)
     progress.note(quote.text)
-    if n_units:
-        estimate = estimate_job(n_units, planned_calls(job), quote.price)
-        progress.note(f"{n_units:,} to label: {estimate_text(estimate)}")
+    return quote.price
 
 
 def units_left(job: JobSpec, budget: JobBudget, spent: Spent, a_unit: Spent | None) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from fake_endpoint import FakeEndpoint
 from labelling import Labelling
+from noted_progress import NotedProgress
 from planted import MONTHS, OTHERS, RIVERS, planted_texts, write_planted
 from sae_folders import write_sae
 from tiny import tiny_texts, write_texts
@@ -21,6 +22,7 @@ from autointerp.cli import run
 from autointerp.core.errors import InputError
 from autointerp.dictionary.rescored_files import LINES, RescoreFolder
 from autointerp.dictionary.rescored_labels import Outcome
+from autointerp.wiring.rescore_judges import OUT_OF_BUDGET
 
 MONTH_UNIT, DEAD_UNIT, NOISE_UNIT = 0, 3, 4
 N_TEXTS, N_TOKENS = 80, 13_000
@@ -322,10 +324,31 @@ def test_labels_in_words_say_that_they_need_an_llm_and_are_scored_where_one_is_n
     with pytest.raises(InputError, match="was named: add --llm"):
         ai.rescore(folder, other)
     assert len(endpoint.bodies) == n_before
+    # First: replies that are kept cost nothing.
+    _check_budget(labelling.folder, folder, other, endpoint, in_words)
     report = ai.rescore(folder, other, llm=endpoint.base_url, llm_model="fake")
-    assert len(endpoint.bodies) > n_before
     scored = [label for label in report.labels if label.unit in in_words and label.other]
     assert scored
     assert {label.scorer for label in scored} == {"simulation"}
     assert all(label.other.n_windows <= 12 for label in scored)
     assert report.notes == ()
+
+
+def _check_budget(
+    place: Path, folder: Path, other: str, endpoint: FakeEndpoint, in_words: set[ai.UnitId]
+) -> None:
+    """A budget that pays for nothing leaves the labels to a run that goes on with more."""
+    options: dict[str, Any] = {"llm": endpoint.base_url, "llm_model": "fake", "out": place / "kept"}
+    progress = NotedProgress()
+    n_before = len(endpoint.bodies)
+    poor = ai.rescore(folder, other, budget_tokens=10, progress=progress, **options)
+    assert len(endpoint.bodies) == n_before
+    assert any(f"{len(in_words):,} for the LLM to score: " in note for note in progress.notes)
+    unpaid = {label.unit for label in poor.labels if label.reason == OUT_OF_BUDGET}
+    assert unpaid
+    assert unpaid <= in_words
+    rich = ai.rescore(folder, other, budget_tokens=10_000_000, resume=True, **options)
+    assert not any(label.reason == OUT_OF_BUDGET for label in rich.labels)
+    assert len(endpoint.bodies) > n_before
+    with pytest.raises(InputError, match="usd"):
+        ai.rescore(folder, other, budget_usd=-1, **options)
