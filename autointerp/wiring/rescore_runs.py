@@ -99,7 +99,8 @@ def rescore(  # noqa: PLR0913 - a convenience for notebooks
         Path(folder), corpus, units, limit, seed, tokens, llm, llm_model, tuple(encoders)
     )
     kept = None if out is None else RescoreFolder(Path(out))
-    budget = JobBudget(read_budget(budget_usd, budget_tokens), kept and kept.folder)
+    limits = read_budget(budget_usd, budget_tokens)
+    budget = JobBudget(limits, kept.folder if kept else None)
     told = progress or SilentProgress()
     return _Rescoring(request, kept, budget, settings or Settings(), told).run(resume=resume)
 
