@@ -6,26 +6,27 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 
-import numpy as np
-
 from autointerp.core.causal_evidence import TextKind
-from autointerp.core.explanations import Explanation, Label
+from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
-from autointerp.core.records import ActivationRecord, UnitSets
+from autointerp.core.records import UnitSets
 from autointerp.core.seeds import derive_seed
 from autointerp.core.text import Split
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence.causal_answers import CausalTexts
 from autointerp.evidence.control_units import TextValues, UnitSet
 from autointerp.evidence.document_intervals import Passage
-from autointerp.programs.language import n_windows_in_time, parse_program
-from autointerp.scorers.rule_scorers import apply_rules
+from autointerp.jobs.said_active import (
+    distinct,
+    judged_active,
+    predicted_peaks,
+    spread,
+    where_clear,
+)
 from autointerp.subjects import SubjectModel, select_units
 
 _MOST_REFERENCE = 64
 """Windows of which means are, and which are resampled."""
-_CLEAR = 0.5
-"""A label says that a unit is active where it predicts this share of the most that it predicts."""
 _NO_LABEL = "it has no label here: name the folder of its dictionary with --dir"
 LabelWithSets = tuple[Label, UnitSets | None]
 
@@ -73,7 +74,7 @@ class CorpusTexts(CausalTexts):
         _, sets = self._labels.get(unit, (None, None))
         if sets is None:
             return self._explain
-        return _distinct([*sets.explain.records, *sets.shown])
+        return distinct([*sets.explain.records, *sets.shown])
 
     @cached_property
     def _explain(self) -> Sequence[Passage]:
@@ -94,7 +95,7 @@ class CorpusTexts(CausalTexts):
         for unit in units:
             _, sets = self._labels.get(unit, (None, None))
             if sets is not None:
-                of_units.append(_spread(_distinct(sets.explain.activating), self._n_texts))
+                of_units.append(spread(distinct(sets.explain.activating), self._n_texts))
             else:
                 of_units.append(self._strongest(unit))
         each = max(1, self._n_texts // len(units))
@@ -136,32 +137,15 @@ class CorpusTexts(CausalTexts):
         ids = list(self._corpus.window_ids(Split.HELD_OUT))
         drawn = random.Random(derive_seed(self._seed, "predicted", str(label.unit), label.side))
         drawn.shuffle(ids)
-        peaks = _predicted_peaks(explanation, self._corpus, ids, self._subject)
+        windows = [self._corpus[i].token_ids for i in ids]
+        peaks = predicted_peaks(explanation, windows, map(self._subject.tokenizer.pieces, windows))
         if peaks is None:
-            return self._judged(label, sets, drawn)
-        found = _where_clear(ids, peaks)
+            records = () if sets is None else sets.held_out.records
+            return judged_active(label, records, self._n_texts, drawn)
+        found = where_clear(ids, peaks)
         if not found:
             return "its label says of no held-out window that it is active there"
-        return _spread([self._passage(i) for i in found], self._n_texts)
-
-    def _judged(
-        self, label: Label, sets: UnitSets | None, drawn: random.Random
-    ) -> Sequence[Passage] | str:
-        """Held-out windows on which a scorer predicted it, with their weights."""
-        result = label.result(label.preferred or "")
-        trials = [] if result is None else [t for t in result.trials if t.predicted]
-        if not trials or sets is None:
-            return "no scorer predicted activations from its label"
-        records = {record.window: record for record in sets.held_out.records}
-        known = [t for t in trials if t.window in records]
-        drawn.shuffle(known)
-        windows = [t.window for t in known]
-        found = _where_clear(windows, [max(t.predicted or (0.0,)) for t in known])
-        if not found:
-            return "its label was read to say of no held-out window that it is active there"
-        chosen = [records[window] for window in found]
-        said = [Passage(r.token_ids, r.document, r.weight) for r in chosen]
-        return _spread(said, self._n_texts)
+        return spread([self._passage(i) for i in found], self._n_texts)
 
     def _drawn(self, split: Split, n: int, name: str) -> Sequence[Passage]:
         ids = self._corpus.window_ids(split)
@@ -171,46 +155,3 @@ class CorpusTexts(CausalTexts):
     def _passage(self, window: int) -> Passage:
         found = self._corpus[window]
         return Passage(found.token_ids, found.document)
-
-
-def _distinct(records: Sequence[ActivationRecord]) -> list[Passage]:
-    return list(dict.fromkeys(Passage(r.token_ids, r.document) for r in records))
-
-
-def _spread(passages: Sequence[Passage], n: int) -> list[Passage]:
-    """The first of each document, then the others, as many as asked for."""
-    first: dict[str, Passage] = {}
-    for passage in passages:
-        first.setdefault(passage.document, passage)
-    ordered = dict.fromkeys([*first.values(), *passages])
-    return list(ordered)[:n]
-
-
-def _predicted_peaks(
-    explanation: Explanation, corpus: TokenCorpus, ids: Sequence[int], subject: SubjectModel
-) -> list[float] | None:
-    """The most that it predicts on each window, in the order given.
-
-    None where nobody could read it; of a program that takes long, of the first windows.
-    """
-    if explanation.program is not None:
-        program = parse_program(explanation.program)
-        lengths = [len(corpus[i].token_ids) for i in ids]
-        some = ids[: max(1, n_windows_in_time(program.n_steps, lengths))]
-        pieces = (subject.tokenizer.pieces(corpus[i].token_ids) for i in some)
-        return [float(max(program.levels(tokens))) for tokens in pieces]
-    if not explanation.rules:
-        return None
-    windows = [np.array(corpus[i].token_ids) for i in ids]
-    lengths_of = np.array([len(window) for window in windows])
-    values = apply_rules(explanation.rules, np.concatenate(windows), lengths_of)
-    starts = np.concatenate(([0], np.cumsum(lengths_of)[:-1]))
-    return [float(peak) for peak in np.maximum.reduceat(values, starts)]
-
-
-def _where_clear(windows: Sequence[int], peaks: Sequence[float]) -> list[int]:
-    """The windows on which as much is predicted as counts, in the order given."""
-    most = max(peaks, default=0.0)
-    if most <= 0:
-        return []
-    return [w for w, peak in zip(windows, peaks, strict=False) if peak >= _CLEAR * most]
