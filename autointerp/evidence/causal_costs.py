@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from autointerp.core.causal_evidence import EvidenceKind, Hold
 from autointerp.core.causal_request import CausalRequest
@@ -47,6 +48,14 @@ class CausalCost:
     def seconds(self, speed: Speed) -> float:
         """At that speed."""
         return self.n_tokens / speed.tokens_per_s + self.n_steps * speed.step_s
+
+
+class _Smaller(NamedTuple):
+    """A request for less."""
+
+    words: str
+    sets: Sequence[UnitSet]
+    request: CausalRequest
 
 
 def measured_speed(subject: SubjectModel, unit: UnitId, token_ids: Sequence[int]) -> Speed:
@@ -119,15 +128,17 @@ def refuse_longer(
     needed = seconds(sets, request)
     if needed <= most_s:
         return needed
-    fits = [
-        next((words for words, some, asked in kind if seconds(some, asked) <= most_s), None)
-        for kind in _smaller(sets, request)
-    ]
-    known = [words for words in fits if words is not None]
-    what = " or ".join(known) or "nothing of the kind; `autointerp evidence` has no limit"
+
+    def largest(ways: Iterable[_Smaller]) -> str | None:
+        """The first of some requests for less that fits, in words."""
+        return next((way.words for way in ways if seconds(way.sets, way.request) <= most_s), None)
+
+    fits = [words for words in map(largest, _smaller(sets, request)) if words is not None]
+    if not fits:
+        fits = [largest(_least(sets[:1], request)) or "nothing: `autointerp evidence` has no limit"]
     raise InputError(
         f"this takes about {needed:,.0f} s on this worker, and a request has {most_s:,.0f} s; what "
-        f"fits is {what}"
+        f"fits is {' or '.join(fits)}"
     )
 
 
@@ -156,24 +167,45 @@ def _a_text(
     return subject.tokenizer.encode(request.prompt or request.prompts[0])
 
 
-def _smaller(
-    sets: Sequence[UnitSet], request: CausalRequest
-) -> Iterator[Iterator[tuple[str, Sequence[UnitSet], CausalRequest]]]:
-    """Requests for less, in words; of each way to ask for less the largest first."""
-    yield ((f"the first {n} of the units", sets[:n], request) for n in range(len(sets) - 1, 0, -1))
-    fewer = (n for n in _FEWER_CONTROLS if n < request.n_controls)
-    yield ((f"n_controls {n}", sets, replace(request, n_controls=n)) for n in fewer)
+def _smaller(sets: Sequence[UnitSet], request: CausalRequest) -> Iterator[Iterator[_Smaller]]:
+    """Requests for less; of each way to ask for less the largest first."""
+    units = range(len(sets) - 1, 0, -1)
+    yield (_Smaller(f"the first {n} of the units", sets[:n], request) for n in units)
+    controls = (n for n in _FEWER_CONTROLS if n < request.n_controls)
+    yield (_Smaller(f"n_controls {n}", sets, replace(request, n_controls=n)) for n in controls)
     if request.kind is EvidenceKind.STEERING:
-        lengths = _halves(request.n_tokens)
-        yield ((f"n_tokens {n}", sets, replace(request, n_tokens=n)) for n in lengths)
-    elif request.kind is not EvidenceKind.PATCHING:
-        sizes = zip(_halves(request.n_windows), _halves(request.n_texts), strict=False)
-        yield (
-            (f"n_windows {w} with n_texts {t}", sets, replace(request, n_windows=w, n_texts=t))
-            for w, t in sizes
-        )
+        prompts = range(len(request.prompts) - 1, 0, -1)
+        less = (replace(request, prompts=request.prompts[:n]) for n in prompts)
+        yield (_Smaller(f"the first {len(one.prompts)} of the prompts", sets, one) for one in less)
+    yield (_Smaller(_sizes(one), sets, one) for one in _shorter(request))
 
 
-def _halves(n: int) -> list[int]:
-    """Half of it, a quarter and so on; at least 1."""
-    return [max(1, n >> power) for power in range(1, 8)]
+def _least(one: Sequence[UnitSet], request: CausalRequest) -> Iterator[_Smaller]:
+    """Requests for less of everything, of one unit, or of those that are held together."""
+    for n in _FEWER_CONTROLS:
+        for shorter in _shorter(replace(request, n_controls=min(n, request.n_controls))):
+            alone = replace(shorter, prompts=shorter.prompts[:1])
+            words = f"one unit or set with n_controls {alone.n_controls} and {_sizes(alone)}"
+            yield _Smaller(words, one, alone)
+
+
+def _shorter(request: CausalRequest) -> Iterator[CausalRequest]:
+    """The same on less text, by halves; of a patching, whose texts are given, there is no less."""
+    for power in range(1, 8):
+        if request.kind is EvidenceKind.STEERING:
+            yield replace(request, n_tokens=max(1, request.n_tokens >> power))
+        elif request.kind is EvidenceKind.PATCHING:
+            yield request
+        else:
+            windows, texts = (max(1, n >> power) for n in (request.n_windows, request.n_texts))
+            yield replace(request, n_windows=windows, n_texts=texts)
+
+
+def _sizes(request: CausalRequest) -> str:
+    if request.kind is EvidenceKind.STEERING:
+        return f"n_tokens {request.n_tokens}"
+    if request.kind is EvidenceKind.PATCHING:
+        return "the same texts"
+    if request.kind is EvidenceKind.ATTRIBUTION:
+        return f"n_texts {request.n_texts}"
+    return f"n_windows {request.n_windows} with n_texts {request.n_texts}"
