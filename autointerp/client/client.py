@@ -310,9 +310,9 @@ class Client:
 
         Kinds are ``ablation``, ``patching``, ``attribution`` and ``steering``; options are those of
         `autointerp evidence` by the names of `POST /v1/models/{model}/evidence`: ``holds``,
-        ``texts``, ``together``, ``n_windows``, ``n_texts``, ``n_controls``, ``prompt``,
-        ``counterfactual``, ``answers``, ``position``, ``prompts``, ``target_kl``, ``n_tokens`` and
-        ``seed``.
+        ``texts``, ``together``, ``n_windows``, ``n_texts``, ``n_controls``, ``against``,
+        ``prompt``, ``counterfactual``, ``answers``, ``position``, ``prompts``, ``target_kl``,
+        ``n_tokens`` and ``seed``.
         """
         body = {"units": units, "kind": kind, **options}
         found: dict[str, Any] = self._session.json(

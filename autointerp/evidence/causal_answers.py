@@ -127,9 +127,10 @@ class _Answers:
     def _share(self, ablations: Ablations, texts: _Texts) -> None:
         """Holds many units on the text that they share, in as few passes as there can be."""
         request, stage = self._request, "all text"
-        passages = next(iter(texts.values())).get(TextKind.ALL, ())
+        passages, *others = (each.get(TextKind.ALL, ()) for each in texts.values())
         directions = request.n_controls and ControlKind.DIRECTIONS in request.against
-        if directions or len(texts) == 1 or isinstance(passages, str):
+        is_shared = bool(others) and all(other == passages for other in others)
+        if directions or not is_shared or isinstance(passages, str):
             return
         self._progress.start(stage, len(passages), "windows")
         ablations.prepare(

@@ -18,12 +18,14 @@ from autointerp.evidence.held_units import HeldUnits
 from autointerp.subjects import SubjectModel
 
 TextsOf = Callable[[CausalRequest], CausalTexts | None]
+Fits = Callable[[Sequence[UnitSet], CausalRequest], bool]
 _TRIED_ROWS, _TRIED_TOKENS = 8, 64
 _STRENGTHS = 32
 """Steered rows of a prompt in which a strength is found, about; 64 at most."""
 _SIGNS, _WRITINGS = 2, 3
 """Raised and lowered; of each what is written with the unit, without it, and with a control."""
-_FEWER_CONTROLS = (9, 4, 1, 0)
+_FEWER_CONTROLS = (9, 4)
+_FEWEST_CONTROLS = (*_FEWER_CONTROLS, 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,29 +131,34 @@ def refuse_longer(
     if needed <= most_s:
         return needed
 
-    def largest(ways: Iterable[_Smaller]) -> str | None:
-        """The first of some requests for less that fits, in words."""
-        return next((way.words for way in ways if seconds(way.sets, way.request) <= most_s), None)
-
-    fits = [words for words in map(largest, _smaller(sets, request)) if words is not None]
-    if not fits:
-        fits = [largest(_least(sets[:1], request)) or "nothing: `autointerp evidence` has no limit"]
     raise InputError(
         f"this takes about {needed:,.0f} s on this worker, and a request has {most_s:,.0f} s; what "
-        f"fits is {' or '.join(fits)}"
+        f"fits is {what_fits(sets, request, lambda some, asked: seconds(some, asked) <= most_s)}"
     )
 
 
+def what_fits(sets: Sequence[UnitSet], request: CausalRequest, fits: Fits) -> str:
+    """The largest request for less units, less controls, less text; else for less of all."""
+
+    def largest(ways: Iterable[_Smaller]) -> str | None:
+        return next((way.words for way in ways if fits(way.sets, way.request)), None)
+
+    known = [words for words in map(largest, _smaller(sets, request)) if words is not None]
+    least = None if known else largest(_least(sets[:1], request))
+    return " or ".join(known) or least or "nothing: `autointerp evidence` has no limit"
+
+
 def _ablated(units: UnitSet, request: CausalRequest, texts: CausalTexts) -> int:
-    rows = 4 + 2 * request.n_controls if request.n_controls else 2
+    rows = 2 + request.n_controls * len(set(request.against))
     n = sum(
         1 + len(passage.token_ids)
         for passages in texts.of(units, request.texts).values()
         if not isinstance(passages, str)
         for passage in passages
     )
-    others = sum(hold is not Hold.ZERO for hold in request.holds)
-    read = sum(1 + len(passage.token_ids) for passage in texts.reference) if others else 0
+    read = 0
+    if any(hold is not Hold.ZERO for hold in request.holds):
+        read = sum(1 + len(passage.token_ids) for passage in texts.reference)
     return n * rows * len(request.holds) + read * (1 + request.n_controls)
 
 
@@ -182,7 +189,7 @@ def _smaller(sets: Sequence[UnitSet], request: CausalRequest) -> Iterator[Iterat
 
 def _least(one: Sequence[UnitSet], request: CausalRequest) -> Iterator[_Smaller]:
     """Requests for less of everything, of one unit, or of those that are held together."""
-    for n in _FEWER_CONTROLS:
+    for n in _FEWEST_CONTROLS:
         for shorter in _shorter(replace(request, n_controls=min(n, request.n_controls))):
             alone = replace(shorter, prompts=shorter.prompts[:1])
             words = f"one unit or set with n_controls {alone.n_controls} and {_sizes(alone)}"

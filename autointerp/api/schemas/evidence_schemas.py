@@ -64,6 +64,12 @@ class EvidenceRequest(Wire):
     n_controls: int = Field(
         default=19, ge=0, le=99, description="Of each kind; with 19 the smallest p is 0.05."
     )
+    against: list[ControlKind] = Field(
+        default=list(ControlKind),
+        min_length=1,
+        max_length=len(ControlKind),
+        description="Which controls an ablation has.",
+    )
     prompt: _Prompt | None = Field(default=None, description="Of patching.")
     counterfactual: _Prompt | None = Field(
         default=None, description="Of patching: another text of as many tokens."

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from autointerp.core.causal_evidence import EvidenceKind, Hold, TextKind
+from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
 from autointerp.core.causal_json import causal_json
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import AutointerpError, InputError, UpstreamError
@@ -49,6 +49,7 @@ class EvidenceAsked(BaseModel):
     n_windows: int
     n_texts: int
     n_controls: int
+    against: tuple[ControlKind, ...]
     prompt: str | None = None
     counterfactual: str | None = None
     answers: tuple[str, str] | None = None
