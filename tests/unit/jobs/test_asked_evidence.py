@@ -77,6 +77,16 @@ def test_held_out_windows_carry_the_weights_with_which_they_were_drawn(
     assert all(known & set(one.token_ids) for one in predicted)  # type: ignore[union-attr]
 
 
+def test_units_whose_texts_differ_cost_no_more_together_than_one_by_one(
+    labelled: WorkerInProcess,
+) -> None:
+    few = {"against": ["random_units"], "texts": ["all"]}
+    alone = [asked_of(labelled, unit, **few)["n_tokens_run"] for unit in ("0:1", "0:2")]
+    both = CausalEvidenceOut.model_validate(asked_of(labelled, "0:1,0:2", **few))
+    assert [len(one.changes[0].standings) for one in both.ablations] == [1, 1]
+    assert both.n_tokens_run <= sum(alone)
+
+
 def test_units_that_have_no_label_are_told_where_text_is_needed(labelled: WorkerInProcess) -> None:
     reply = asked_of(labelled, "0:5", kind="attribution")
     assert reply["unlabelled"] == ["tiny/blocks.0.mlp.hook_post/5"]
