@@ -53,7 +53,8 @@ def match_units(  # noqa: PLR0913 - a convenience for notebooks
     if several < 1:
         raise InputError(f"several is how many units are taken together; {several} is below 1")
     settings, progress = settings or Settings(), progress or SilentProgress()
-    opened = [_subject(one, settings) for one in (first, second)]
+    subject = _subject(first, settings)
+    opened = [subject, subject if second == first else _subject(second, settings)]
     own = parse_units(units, opened[0], seed=seed)
     others = parse_units(other_units or units, opened[1], seed=seed)
     if opened[0].revision == opened[1].revision and own == others:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
 
 from autointerp.cli.rendering.match_table import print_matches
 from autointerp.core.ids import UnitId
+from autointerp.core.progress import SilentProgress
 from autointerp.core.unit_matches import MatchReport, UnitMatch
+from autointerp.subjects import SubjectModel
+from autointerp.wiring.match_runs import match_units
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,22 @@ def test_two_layers_of_a_model_are_compared(cli: Cli, model: Path, texts: Path) 
     assert len(report["of_second"]) == 64
     assert report["n_chosen_tokens"] + report["n_tested_tokens"] < 2000 + 16
     assert all(-1 <= one["correlation"] <= 1 for one in report["of_first"])
+
+
+def test_a_model_that_is_named_twice_is_in_memory_once(model: Path, texts: Path) -> None:
+    class Counting(SilentProgress):
+        n_models = 0
+
+        def start(self, stage: str, total: int, unit: str) -> None:
+            known = (one for one in gc.get_objects() if type(one) is SubjectModel)
+            named = [one for one in known if one.name == model.name]
+            self.n_models = max(self.n_models, len(named))
+
+    gc.collect()
+    progress = Counting()
+    given = {"units": "0:0-9", "other_units": "1:0-9", "corpus": str(texts), "n_ctx": 16}
+    match_units(str(model), str(model), **given, tokens=2000, progress=progress)  # type: ignore[arg-type]
+    assert progress.n_models == 1
 
 
 @pytest.mark.parametrize(
