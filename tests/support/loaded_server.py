@@ -69,7 +69,10 @@ def serve(connection: socket.socket) -> None:
 def _whole(connection: socket.socket, n_bytes: int) -> bytes:
     read = b""
     while len(read) < n_bytes:
-        read += connection.recv(n_bytes - len(read))
+        part = connection.recv(n_bytes - len(read))
+        if not part:
+            raise EOFError("who asked for a program has ended")
+        read += part
     return read
 
 
