@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from autointerp.core.config import CorpusConfig
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, first_problem
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.unit_matches import MatchReport
 from autointerp.corpora import TokenCorpus
@@ -53,6 +55,7 @@ def match_units(  # noqa: PLR0913 - a convenience for notebooks
     if several < 1:
         raise InputError(f"several is how many units are taken together; {several} is below 1")
     settings, progress = settings or Settings(), progress or SilentProgress()
+    text = corpus if isinstance(corpus, TokenCorpus) else _text(corpus, tokens, n_ctx, seed)
     subject = _subject(first, settings)
     opened = [subject, subject if second == first else _subject(second, settings)]
     own = parse_units(units, opened[0], seed=seed)
@@ -62,11 +65,17 @@ def match_units(  # noqa: PLR0913 - a convenience for notebooks
             f"{units} of {opened[0].name} was to be compared with itself; name another model, or "
             "other units with --other-units"
         )
-    if isinstance(corpus, str):
-        config = CorpusConfig(corpus=corpus, n_tokens=tokens, n_ctx=n_ctx, seed=seed)
-        corpus = load_job_corpus(config, opened[0], progress)
+    if isinstance(text, CorpusConfig):
+        text = load_job_corpus(text, opened[0], progress)
     sides = (MatchedSide(opened[0], own), MatchedSide(opened[1], others))
-    return match_sides(*sides, corpus, n_several=several, progress=progress)
+    return match_sides(*sides, text, n_several=several, progress=progress)
+
+
+def _text(corpus: str, n_tokens: int, n_ctx: int, seed: int) -> CorpusConfig:
+    try:
+        return CorpusConfig(corpus=corpus, n_tokens=n_tokens, n_ctx=n_ctx, seed=seed)
+    except ValidationError as error:
+        raise InputError(first_problem(error, whole="the text")) from error
 
 
 def _subject(given: SubjectModel | str, settings: Settings) -> SubjectModel:

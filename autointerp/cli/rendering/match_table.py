@@ -44,14 +44,28 @@ def _sentences(report: MatchReport) -> Iterator[str]:
         if not tally.n_tested:
             yield f"No unit of {name} varies on both parts of the text."
             continue
+        n_mutual = _numbered(
+            tally.n_mutual, "is also the best of its", "are also the best of their"
+        )
+        alike = _numbered(tally.n_alike, "has", "have")
+        has_intervals = any(one.low is not None for one in matches)
         yield (
-            f"Of {tally.n_tested:,} units of {name}, {tally.n_alike:,} have one in {other} whose "
-            f"activations correlate beyond {ALIKE:g} (95 % interval), and {tally.n_mutual:,} are "
-            f"each other's best. Median |r| {number(tally.median_correlation)}, by chance "
+            f"Of {_numbered(tally.n_tested, 'unit', 'units')} of {name}, "
+            + (
+                f"{alike} one in {other} whose activations correlate beyond {ALIKE:g} (95 % "
+                f"interval), and {n_mutual} match. "
+                if has_intervals
+                else f"{n_mutual} match in {other}. "
+            )
+            + f"Median |r| {number(tally.median_correlation)}, by chance "
             f"{number(tally.median_chance)}; median share of variance explained by one unit "
             f"{number(tally.median_explained)}, by {report.n_several} "
             f"{number(tally.median_by_several)}."
         )
+
+
+def _numbered(n: int, one: str, more: str) -> str:
+    return f"{n:,} {one if n == 1 else more}"
 
 
 def _place(name: str, units: Sequence[UnitMatch]) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
 
 from autointerp.cli.rendering.match_table import print_matches
+from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.progress import SilentProgress
 from autointerp.core.unit_matches import MatchReport, UnitMatch
@@ -76,6 +77,24 @@ def test_what_cannot_be_compared_is_refused_in_a_sentence(
     assert "Traceback" not in ended.err
 
 
+@pytest.mark.parametrize(("field", "value"), [("n_ctx", 9999), ("tokens", 0), ("several", 0)])
+def test_a_number_that_cannot_be_is_named(model: Path, field: str, value: int) -> None:
+    with pytest.raises(InputError, match=field.removeprefix("n_")):
+        match_units(str(model), str(model), units="0:1", other_units="1:1", **{field: value})
+
+
+def test_without_intervals_no_units_are_counted_as_alike(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own, other = (UnitId(name, "blocks.3.mlp.hook_post", 0) for name in ("one", "two"))
+    found = (UnitMatch(own, other, 0.9, None, None, 0.1, True, 0.8, 0.8),)
+    report = MatchReport("one", "two", "wiki", 400, 300, 12, 8, found, found)
+    print_matches(report, Console(width=200, highlight=False, no_color=True))
+    text = capsys.readouterr().out
+    assert "Of 1 unit of layer 3 of one, 1 is also the best of its match in layer 3 of" in text
+    assert "beyond 0.5" not in text
+
+
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_lines_fit_and_name_what_was_found(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     def match(index: int, correlation: float | None) -> UnitMatch:
@@ -92,7 +111,7 @@ def test_lines_fit_and_name_what_was_found(width: int, capsys: pytest.CaptureFix
     lines = capsys.readouterr().out.splitlines()
     assert all(len(line) <= width for line in lines)
     text = " ".join(" ".join(lines).split())
-    assert "Of 2 units of layer 3 of one, 1 have one in layer 3 of two" in text
+    assert "Of 2 units of layer 3 of one, 1 has one in layer 3 of two" in text
     rows = [line.split() for line in lines if line.startswith("3:")]
     assert [row[:2] for row in rows] == [["3:2", "4:3"], ["3:7", "4:8"]]
     assert ("95 % interval" in text.split("matches are chosen")[0].split("most alike")[1]) == (
