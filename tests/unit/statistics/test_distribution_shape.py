@@ -21,6 +21,16 @@ SAMPLES: dict[str, Floats] = {
     "sparse": np.where(RNG.random(N) < 0.01, RNG.exponential(1.0, N), 0.0),
 }
 
+BY_SCIPY = {
+    "normal": (-0.00546253, 0.0336458),
+    "laplace": (0.0658809, 3.21016),
+    "lognormal": (6.58047, 97.6704),
+    "uniform": (0.0057033, -1.19262),
+    "two_modes": (-0.000644468, -1.91303),
+    "sparse": (21.2417, 572.414),
+}
+"""What `scipy.stats.skew` and `kurtosis` of scipy 1.17.1 give for these samples."""
+
 
 def standardized_moment(values: Floats, k: int) -> float:
     """What scipy.stats.skew and kurtosis are made of, from all the numbers."""
@@ -32,6 +42,14 @@ def binned(values: Floats) -> BinnedNumbers:
     return BinnedNumbers.of(
         np.histogram(values, edges)[0], edges, float(values.min()), float(values.max())
     )
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_shapes_are_those_that_scipy_gives(name: str) -> None:
+    skewness, kurtosis = BY_SCIPY[name]
+    numbers = binned(SAMPLES[name])
+    assert numbers.excess_kurtosis == pytest.approx(kurtosis, rel=0.05, abs=0.1)
+    assert numbers.bimodality == pytest.approx((skewness**2 + 1) / (kurtosis + 3), rel=0.05)
 
 
 @pytest.mark.parametrize("name", SAMPLES)
