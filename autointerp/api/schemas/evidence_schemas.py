@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -12,6 +12,10 @@ from autointerp.core.probe import NEUTRAL_PROMPTS
 
 MOST_ASKED = 16
 """Units of one request."""
+AskedKind = Literal[
+    EvidenceKind.ABLATION, EvidenceKind.PATCHING, EvidenceKind.ATTRIBUTION, EvidenceKind.STEERING
+]
+"""Sites are compared on a whole text, which no request reads."""
 _Prompt = Annotated[str, Field(min_length=1, max_length=4_000)]
 _Answer = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -35,7 +39,7 @@ class EvidenceRequest(Wire):
     units: str = Field(
         min_length=1, max_length=2_000, description=f"As a job names them; {MOST_ASKED} at most."
     )
-    kind: EvidenceKind = Field(
+    kind: AskedKind = Field(
         default=EvidenceKind.ABLATION,
         description="`ablation`: the loss without it; `patching`: what it carries between two "
         "prompts; `attribution`: what it adds to the tokens that follow; `steering`: what is "
@@ -197,7 +201,7 @@ class SteeredWritingOut(Wire):
 class CausalEvidenceOut(Wire):
     """The answer: of the kind that was asked, a result a unit or one for all together."""
 
-    kind: EvidenceKind
+    kind: AskedKind
     subject: str
     ablations: list[AblationOut]
     patchings: list[PatchingOut]

@@ -100,7 +100,8 @@ def evidence_asked(
     if without:
         note = f"{len(without)} of {len(units) + len(without)} units are left out: {_why(without)}"
         found = replace(found, notes=(*found.notes, note))
-    return causal_json(found)
+    # Of a whole text, which no request reads.
+    return {name: value for name, value in causal_json(found).items() if name != "sites"}
 
 
 def _texts(labels: _Labels, request: CausalRequest) -> RecordedTexts | None:

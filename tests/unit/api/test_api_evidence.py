@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from api_service import HEADERS, Service, listening, make_service
@@ -45,7 +45,7 @@ def test_a_worker_gets_the_request_with_the_names_of_subject_and_labels_and_its_
     assert "answers" not in asked
 
 
-@pytest.mark.parametrize("kind", list(found_types.EvidenceKind))
+@pytest.mark.parametrize("kind", get_args(schemas.AskedKind))
 def test_every_kind_has_an_answer(client: TestClient, service: Service, kind: str) -> None:
     service.worker.reply = find_evidence
     body = {"units": "5:131", "kind": kind, **(TWO if kind == "patching" else {})}
@@ -63,6 +63,7 @@ def test_every_kind_has_an_answer(client: TestClient, service: Service, kind: st
         ({"units": "5-"}, "unit_unknown", "5-"),
         ({"units": "sae:/etc:0"}, "input_refused", "/etc"),
         ({"units": "5:1", "kind": "guess"}, "invalid_request", "kind"),
+        ({"units": "5:1", "kind": "sites"}, "invalid_request", "kind"),
         ({"units": "5:1", "holds": []}, "invalid_request", "holds"),
         ({"units": "5:1", "n_controls": 100}, "invalid_request", "n_controls"),
         ({"units": "5:1", "target_kl": 0}, "invalid_request", "target_kl"),
