@@ -42,11 +42,12 @@ _LEGENDS = {
     "of the strongest windows at one site those among as many at the other.",
 }
 _STANDING = (
-    "units, directions: place among the controls by size, the first is the largest, and p = (1 + "
-    "controls as large) / (1 + controls)."
+    "p: (1 + random units, or random directions, at least as large in size) / (1 + all of them)."
 )
 _P = 0.05
 _AROUND = 6
+_LONGEST_NAME = 12
+_WIDE = 100
 
 
 def print_causal(evidence: CausalEvidence, console: Console) -> None:
@@ -54,7 +55,8 @@ def print_causal(evidence: CausalEvidence, console: Console) -> None:
     if evidence.ablations:
         for line in _ablation_sentences(evidence.ablations):
             console.print(Text(line))
-        console.print(_ablation_table(evidence.ablations))
+        for part in _ablation_tables(evidence.ablations, wide=console.width >= _WIDE):
+            console.print(part)
     for patching in evidence.patchings[:1]:
         console.print(_prompts_of(patching))
     if evidence.patchings:
@@ -135,42 +137,57 @@ def _beyond(standings: Sequence[Standing], controls: str) -> str:
     )
 
 
-def _ablation_table(ablations: Sequence[Ablation]) -> Table:
-    table = plain_table("unit", "held", "text")
-    for name in ("change", "loss", "windows", "units", "directions"):
+def _ablation_tables(ablations: Sequence[Ablation], *, wide: bool) -> Iterator[Table | Text]:
+    """One table, or one a unit where their names are long."""
+    names = [_names(ablation.units) for ablation in ablations]
+    if max(map(len, names)) <= _LONGEST_NAME:
+        yield _ablation_table(list(zip(names, ablations, strict=True)), wide=wide)
+        return
+    for name, ablation in zip(names, ablations, strict=True):
+        yield Text(name, "bold", overflow="fold")
+        yield _ablation_table([("", ablation)], wide=wide)
+
+
+def _ablation_table(named: Sequence[tuple[str, Ablation]], *, wide: bool) -> Table:
+    headed = any(name for name, _ in named)
+    table = plain_table(*(["unit"] if headed else []))
+    for name in ("held", "text"):
+        table.add_column(name, no_wrap=True)
+    loss = ("loss", "windows") if wide else ()
+    for name in ("change", "interval", *loss, *(f"p, {kind}" for kind in _CONTROLS.values())):
         table.add_column(name, justify="right", overflow="fold")
-    for ablation in ablations:
-        name = _names(ablation.units)
-        for change in ablation.changes:
-            table.add_row(name, change.hold.value, change.text.value, *_change_cells(change))
-            name = ""
+    for name, ablation in named:
+        for number, change in enumerate(ablation.changes):
+            first = [("" if number else name)] if headed else []
+            cells = _change_cells(change, wide=wide)
+            table.add_row(*first, change.hold.value, change.text.value, *cells)
     return table
 
 
-def _change_cells(change: LossChange) -> Iterator[Text]:
-    if change.value is None:
-        yield Text("-", "dim")
-    else:
-        ends = ""
-        if change.low is not None and change.high is not None:
-            ends = f" [{_milli(change.low)}, {_milli(change.high)}]"
-        yield Text(f"{_milli(change.value)}{ends}")
-    yield Text("-" if change.loss is None else f"{change.loss:.2f}")
-    yield Text(f"{change.n_windows:,}")
+def _change_cells(change: LossChange, *, wide: bool) -> Iterator[Text]:
+    yield Text("-", "dim") if change.value is None else Text(_milli(change.value))
+    known = change.low is not None and change.high is not None
+    yield Text(f"[{_milli(change.low or 0.0)}, {_milli(change.high or 0.0)}]" if known else "-")
+    if wide:
+        yield Text("-" if change.loss is None else f"{change.loss:.2f}")
+        yield Text(f"{change.n_windows:,}")
     for control in ControlKind:
-        yield _standing_cell(_standing(change.standings, control))
+        yield _standing_cell(_standing(change.standings, control), wide=wide)
 
 
 def _patching_table(patchings: Sequence[Patching]) -> Table:
     table = plain_table("unit")
-    for name in ("share", "difference", "units", "directions"):
+    for name in ("share", "difference", *(f"p, {kind}" for kind in _CONTROLS.values())):
         table.add_column(name, justify="right", overflow="fold")
     for one in patchings:
         table.add_row(
             _names(one.units),
             Text("-" if one.share is None else f"{one.share:.1%}"),
             Text(short(one.patched_difference)),
-            *(_standing_cell(_standing(one.standings, control)) for control in ControlKind),
+            *(
+                _standing_cell(_standing(one.standings, control), wide=True)
+                for control in ControlKind
+            ),
         )
     return table
 
@@ -240,10 +257,11 @@ def _standing(standings: Sequence[Standing], control: ControlKind) -> Standing |
     return next((one for one in standings if one.control is control), None)
 
 
-def _standing_cell(one: Standing | None) -> Text:
+def _standing_cell(one: Standing | None, *, wide: bool) -> Text:
     if one is None or one.p is None:
         return Text("-", "dim")
-    return Text(f"{one.rank} of {1 + len(one.values)}, p {one.p:.2g}", "" if one.p > _P else "bold")
+    place = f" ({one.rank} of {1 + len(one.values)})" if wide else ""
+    return Text(f"{one.p:.2g}{place}", "" if one.p > _P else "bold")
 
 
 def _milli(value: float) -> str:
