@@ -113,6 +113,7 @@ def test_a_latent_is_held_by_its_decoder_row_and_the_error_stays(tmp_path: Path,
         written = scale * (attached.encode(acts)[..., chosen] @ rows)
         return torch.cat([acts[:, :1], (acts - written)[:, 1:]], dim=1)
 
+    assert all(abs(value) > 1e-6 for one in change.standings for value in one.values)
     with subject.bridge.hooks(fwd_hooks=[(encoder.hook, without)]):
         assert change.value == pytest.approx(loss(subject, texts) - before, abs=2e-6)
 
