@@ -52,11 +52,7 @@ _WIDE = 100
 
 def print_causal(evidence: CausalEvidence, console: Console) -> None:
     """Prints what came out, for people."""
-    if evidence.ablations:
-        for line in _ablation_sentences(evidence.ablations):
-            console.print(Text(line))
-        for part in _ablation_tables(evidence.ablations, wide=console.width >= _WIDE):
-            console.print(part)
+    _print_ablations(evidence.ablations, console)
     for patching in evidence.patchings[:1]:
         console.print(_prompts_of(patching))
     if evidence.patchings:
@@ -73,6 +69,15 @@ def print_causal(evidence: CausalEvidence, console: Console) -> None:
     console.print()
     for line in _legend(evidence):
         console.print(Text(visible(line), "dim"))
+
+
+def _print_ablations(ablations: Sequence[Ablation], console: Console) -> None:
+    if not ablations:
+        return
+    for line in _ablation_sentences(ablations):
+        console.print(Text(line))
+    for part in _ablation_tables(ablations, wide=console.width >= _WIDE):
+        console.print(part)
 
 
 def _legend(evidence: CausalEvidence) -> Iterator[str]:
