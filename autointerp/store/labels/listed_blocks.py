@@ -30,7 +30,7 @@ _HEAD = struct.Struct("<II")
 _MOST_BYTES = 1 << 30
 # Blocks that a transaction adds at most, where a store has rows from before there were any.
 _AT_ONCE = 4
-# So many times as many rows in blocks as there are labels, most of which were put again.
+# So many times as many rows in blocks as there are now, most of which were put again.
 _MOST_OLD = 3
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS blocks "
@@ -64,13 +64,10 @@ def add_blocks(connection: Connection, newest: int) -> None:
     for _ in range(_AT_ONCE):
         done = _last_of_blocks(connection)
         # Most puts end here, and take no longer where there are many labels.
-        if newest - done < N_ROWS:
+        if newest - done < N_ROWS or not _add_block(connection, done):
             return
-        if done and _have_piled_up(connection):
+        if _have_piled_up(connection):
             connection.execute("DELETE FROM blocks")
-            done = 0
-        if not _add_block(connection, done):
-            return
 
 
 def _last_of_blocks(connection: Connection) -> int:
@@ -83,13 +80,19 @@ def _last_of_blocks(connection: Connection) -> int:
 
 def _have_piled_up(connection: Connection) -> bool:
     (n,) = connection.execute("SELECT count(*) FROM blocks").fetchone()
-    (n_labels,) = connection.execute("SELECT count(*) FROM labels").fetchone()
+    # Labels that are kept have rows of their own.
+    counts = (f"SELECT count(*) FROM {name}" for name in _tables_of(connection))  # noqa: S608
+    n_labels = sum(connection.execute(query).fetchone()[0] for query in counts)
     return bool(n > _MOST_OLD and n * N_ROWS > _MOST_OLD * n_labels)
+
+
+def _tables_of(connection: Connection) -> list[str]:
+    return ["labels", *(["kept"] if has_table(connection, "kept") else [])]
 
 
 def _add_block(connection: Connection, done: int) -> bool:
     """Whether there were enough rows after the change up to which there are blocks."""
-    tables = ["labels", *(["kept"] if has_table(connection, "kept") else [])]
+    tables = _tables_of(connection)
     parts = [
         f"SELECT change, row, {int(name == 'kept')} FROM {name} WHERE change > ?"  # noqa: S608
         for name in tables

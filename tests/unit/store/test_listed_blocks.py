@@ -162,6 +162,22 @@ def test_blocks_of_labels_that_were_put_again_and_again_do_not_pile_up(folder: P
     assert len(descriptions(store)) == N_LABELS
 
 
+def test_labels_that_are_kept_beside_newer_ones_do_not_count_as_put_again(folder: Path) -> None:
+    changed(
+        folder,
+        "CREATE TABLE kept (change INTEGER PRIMARY KEY, layer INTEGER, hook TEXT, unit INTEGER, "
+        "side INTEGER, origin TEXT, row BLOB, label BLOB)",
+    )
+    for place in range(1, 5):
+        columns = f"change + {place * N_LABELS}, layer, hook, unit, side, '{place}', row, label"
+        changed(folder, f"INSERT INTO kept SELECT {columns} FROM labels")
+    store = FolderLabelStore(folder, short_row)
+    n_blocks = 5 * N_LABELS // N_ROWS
+    for _ in range(3):
+        store.put_label(label_of(3, "names of hills"))
+    assert len(blocks_of(folder)) == n_blocks
+
+
 def test_a_put_that_fills_no_block_reads_no_label(folder: Path) -> None:
     for first in range(N_ROWS, 5 * N_ROWS, N_ROWS):
         changed(folder, f"INSERT INTO blocks VALUES ({first + 1}, {first + N_ROWS}, x'')")
