@@ -24,8 +24,8 @@ class ChosenMatches:
         self.best = ranked.argmax(axis=1)
         self.varies = real.varies(side) & (ranked.max(axis=1) > 0)
         several = np.argpartition(-np.abs(ranked), n - 1, axis=1)[:, :n]
-        self._line = _Lines(self.best[:, None], *real.lines(side, self.best[:, None]))
-        self._several = _Lines(several, *real.lines(side, several))
+        self._line = _MatchLines(self.best[:, None], *real.lines(side, self.best[:, None]))
+        self._several = _MatchLines(several, *real.lines(side, several))
         self._by_chance = _ranked(chance, side, two_sided).argmax(axis=1)
 
     def begin(self, n_documents: int) -> None:
@@ -87,7 +87,7 @@ class ChosenMatches:
         return result
 
 
-class _Lines(NamedTuple):
+class _MatchLines(NamedTuple):
     """Predictions of units from some of the other model's."""
 
     chosen: NDArray[np.int64]
