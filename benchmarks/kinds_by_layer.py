@@ -28,6 +28,8 @@ _QUANTITIES = {
     "repeated": Quantity.REPETITION,
     "next": Quantity.NEXT_TOKEN,
     "kurtosis": Quantity.KURTOSIS,
+    "strongest": Quantity.STRONGEST,
+    "larger": Quantity.LARGER_UNITS,
 }
 _SORTED_BY = {
     UnitKind.CURRENT_TOKEN: Quantity.TOKEN_SHARE,
