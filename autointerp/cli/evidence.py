@@ -54,7 +54,7 @@ _Corpus = Annotated[str | None, typer.Option(help="Text to hold them on (default
 _Windows = Annotated[int, typer.Option(help="Held-out windows for the change of loss overall.")]
 _Texts = Annotated[int, typer.Option(help="Exemplars, and texts that the label speaks of.")]
 _Controls = Annotated[
-    int, typer.Option(help="Random units, and random directions; with 19 the least p is 0.05.")
+    int, typer.Option(help="Random units, and random directions; with 19 the smallest p is 0.05.")
 ]
 _Against = Annotated[
     list[ControlKind] | None,

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
 
 from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
 from autointerp.core.errors import InputError
+from autointerp.core.one_line import shortened
 from autointerp.core.probe import NEUTRAL_PROMPTS
 
 _MOST_CONTROLS = 999
 _MOST_WINDOWS = 10_000
 _MOST_TOKENS = 1_000
+_SEVERAL: Mapping[str, type[StrEnum]] = {
+    "holds": Hold,
+    "texts": TextKind,
+    "against": ControlKind,
+}
+E = TypeVar("E", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class CausalRequest:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        self._read_names()
         for name, value, most in (
             ("--windows", self.n_windows, _MOST_WINDOWS),
             ("--texts", self.n_texts, _MOST_WINDOWS),
@@ -63,11 +74,20 @@ class CausalRequest:
             raise InputError(f"--kl is a number of nats above 0, found {self.target_kl}")
         self._check_prompts()
 
+    def _read_names(self) -> None:
+        """In place of a kind, hold, text or control its name may be given, as in notebooks."""
+        object.__setattr__(self, "kind", _named("kind", self.kind, EvidenceKind))
+        for name, known in _SEVERAL.items():
+            given = getattr(self, name)
+            each = (given,) if isinstance(given, str) else given
+            object.__setattr__(self, name, tuple(_named(name, one, known) for one in each))
+
     def _check_prompts(self) -> None:
         given = [self.prompt is not None, self.counterfactual is not None]
         if self.kind is EvidenceKind.PATCHING:
             if not all(given):
-                found = "neither" if not any(given) else "--prompt" if given[0] else "the other"
+                named = ("--prompt", "--counterfactual")
+                found = next((n for n, there in zip(named, given, strict=True) if there), "neither")
                 raise InputError(
                     "patching needs --prompt and --counterfactual, two texts with the same number "
                     f"of tokens; no LLM writes one here. Found {found}"
@@ -76,3 +96,11 @@ class CausalRequest:
             raise InputError(
                 "--prompt, --counterfactual, --answer and --position go with --kind patching"
             )
+
+
+def _named(place: str, given: str, known: type[E]) -> E:
+    try:
+        return known(given)
+    except ValueError as error:
+        msg = f"{place}: {shortened(str(given))} is unknown; there are {', '.join(known)}"
+        raise InputError(msg) from error

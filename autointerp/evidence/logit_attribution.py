@@ -27,6 +27,8 @@ from autointerp.evidence.write_sites import WriteSite, turned
 from autointerp.subjects import HookUnits
 
 _NO_TEXT = "on no token that another follows is it active"
+_STREAM = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_in", "hook_out")
+"""What is written there is in the stream already."""
 
 
 class _Place(NamedTuple):
@@ -112,7 +114,7 @@ def _at(
     rows = [written, *(turned(written, n, seed=passes.seed) for n in range(n_controls))]
     bos = passes.bos([unit.hook])
     before, divisor = norms.to_readout(torch.stack(rows), place.position + (bos is not None))
-    effects = token_effects(read, before) * (_multiplier(subject.bridge) / divisor)
+    effects = token_effects(read, before) * (_multiplier(subject.bridge, site) / divisor)
     return effects[0], effects[1:]
 
 
@@ -134,11 +136,13 @@ def _text(
     )
 
 
-def _multiplier(bridge: object) -> float:
+def _multiplier(bridge: object, site: WriteSite) -> float:
     """By what some models multiply what blocks write (Granite) and their logits."""
     model = getattr(bridge, "original_model", None)
     config = getattr(model, "config", None)
-    inside = float(getattr(config, "residual_multiplier", 1.0) or 1.0)
+    inside = 1.0
+    if site.hook.split(".", 2)[2] not in _STREAM:
+        inside = float(getattr(config, "residual_multiplier", 1.0) or 1.0)
     times = float(getattr(config, "logit_scale", 1.0) or 1.0)
     return inside * times / float(getattr(config, "logits_scaling", 1.0) or 1.0)
 

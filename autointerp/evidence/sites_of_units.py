@@ -24,6 +24,8 @@ from autointerp.subjects import SubjectModel
 _SITES = ("hook_pre", "hook_pre_linear", "hook_mid", "hook_post")
 _N_STRONGEST = 20
 _N_SHOWN = 3
+_MOST_VALUES = 2**28
+"""Activations that are kept at a time: a gigabyte."""
 
 
 def unit_sites(
@@ -33,20 +35,45 @@ def unit_sites(
     corpus: TokenCorpus,
     *,
     progress: Progress | None = None,
+    most_values: int = _MOST_VALUES,
 ) -> tuple[UnitSites, ...]:
     """Neurons of one layer, each at every site of its MLP, on all of the text.
+
+    The text is read once, or more often where that many activations may not be kept at a time.
 
     Raises:
         InputError: the model has one such site at most, or no such neuron.
     """
     hooks = tuple(sites_of(subject, layer))
     subject.check_indices(hooks[-1], indices)
-    values = _read(subject, hooks, indices, corpus, progress or SilentProgress())
     documents = np.repeat(corpus.document_of, np.diff(corpus.starts))
-    return tuple(
-        _of_unit(subject, hooks, index, corpus, values[:, :, place], documents)
-        for place, index in enumerate(indices)
-    )
+    step = _at_once(hooks, corpus, most_values)
+    found: list[UnitSites] = []
+    for first in range(0, len(indices), step):
+        some = indices[first : first + step]
+        values = _read(subject, hooks, some, corpus, progress or SilentProgress())
+        found += [
+            _of_unit(subject, hooks, index, corpus, values[:, :, place], documents)
+            for place, index in enumerate(some)
+        ]
+    return tuple(found)
+
+
+def n_readings(
+    subject: SubjectModel,
+    layer: int,
+    n_units: int,
+    corpus: TokenCorpus,
+    *,
+    most_values: int = _MOST_VALUES,
+) -> int:
+    """How often `unit_sites` reads the text for so many neurons."""
+    return -(-n_units // _at_once(tuple(sites_of(subject, layer)), corpus, most_values))
+
+
+def _at_once(hooks: Sequence[str], corpus: TokenCorpus, most_values: int) -> int:
+    """Neurons of which the activations at these sites are kept together."""
+    return max(1, most_values // (len(hooks) * corpus.n_tokens))
 
 
 def sites_of(subject: SubjectModel, layer: int) -> Iterator[str]:
@@ -60,9 +87,10 @@ def sites_of(subject: SubjectModel, layer: int) -> Iterator[str]:
     usual = widths[f"blocks.{layer}.mlp.{subject.neuron_kind}"]
     found = [hook for hook, width in widths.items() if width is not None and width == usual]
     if len(found) < 2:
+        where = f"only at {found[0]}" if found else "at no site"
         raise InputError(
-            f"the neurons of layer {layer} of {subject.name} can be read at "
-            f"{found[0] if found else 'no site'} alone, so that there is nothing to compare"
+            f"the neurons of layer {layer} of {subject.name} can be read {where}, so there is "
+            "nothing to compare"
         )
     yield from found
 

@@ -20,6 +20,8 @@ from autointerp.subjects.experts import expert_hook
 
 Rows = Sequence[tuple[int, ...]]
 """Token ids of several prompts, without BOS."""
+_LOGITS_AT_ONCE = 2**28
+"""Of one pass, which gives them at every token: a gigabyte in float32."""
 
 
 class AddVector:
@@ -94,7 +96,7 @@ def next_logprobs(
     """Log-probabilities of the token after each prompt behind BOS, float64 on the CPU."""
     parts: dict[int, Tensor] = {}
     with torch.inference_mode(), added:
-        for same in of_equal_length(prompts):
+        for same in of_equal_length(prompts, n_vocab=subject.n_rows):
             check_length(subject, prompts[same[0]], 1)
             ids = _with_bos(subject, [prompts[row] for row in same], bos)
             logits = _logits(subject.bridge.original_model(ids, use_cache=False))[:, -1]
@@ -163,12 +165,16 @@ def text_of(subject: SubjectModel, ids: Sequence[int]) -> str:
     return join_tokens(subject.tokenizer.pieces(ids[:end]))
 
 
-def of_equal_length(rows: Rows) -> list[list[int]]:
-    """Places of rows of one length together: nothing is padded."""
-    result: dict[int, list[int]] = {}
+def of_equal_length(rows: Rows, *, n_vocab: int) -> list[list[int]]:
+    """Places of rows of one length together, as many as one pass takes: nothing is padded."""
+    alike: dict[int, list[int]] = {}
     for place, row in enumerate(rows):
-        result.setdefault(len(row), []).append(place)
-    return list(result.values())
+        alike.setdefault(len(row), []).append(place)
+    result: list[list[int]] = []
+    for length, places in alike.items():
+        most = max(1, _LOGITS_AT_ONCE // ((1 + length) * n_vocab))
+        result += [places[start : start + most] for start in range(0, len(places), most)]
+    return result
 
 
 def check_length(subject: SubjectModel, prompt: Sequence[int], n_tokens: int) -> None:

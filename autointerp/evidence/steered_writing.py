@@ -15,7 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.evidence.held_passes import Floats, HeldPasses, PassRows
 from autointerp.evidence.held_units import HeldUnits
-from autointerp.evidence.steered_passes import AddVector, Rows
+from autointerp.evidence.steered_passes import AddVector, Rows, check_length
 from autointerp.evidence.steering import Steering, pushed_texts, steered_texts, steering_strength
 from autointerp.evidence.write_sites import WriteSite, turned
 from autointerp.subjects import SubjectModel
@@ -43,6 +43,8 @@ def steered_writing(  # noqa: PLR0913 - what a text is drawn by
     rows = [tuple(subject.tokenizer.encode(prompt)) for prompt in texts]
     if not texts or not all(rows):
         raise InputError("a prompt to continue has no tokens; write some words")
+    for row in rows:
+        check_length(subject, row, n_tokens)
     subject.check_indices(unit.hook, [unit.index])
     alone = Steering(unit, 0.0, 0.0)
     try:

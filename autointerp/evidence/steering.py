@@ -112,7 +112,7 @@ def pushed_texts(  # noqa: PLR0913 - what a text is drawn by
         InputError: as `steered_texts`.
     """
     texts: dict[int, str] = {}
-    for rows in of_equal_length(prompts):
+    for rows in of_equal_length(prompts, n_vocab=subject.n_rows):
         check_length(subject, prompts[rows[0]], n_tokens)
         generators = [random.Random(derive_seed(seed, "continuation", row)) for row in rows]
         texts_of = [prompts[row] for row in rows]
@@ -168,11 +168,11 @@ def _out_of_reach(unit: UnitId, sign: float, target: float, reached: float) -> s
 def _divergences(
     subject: SubjectModel, unit: UnitId, prompts: Rows, before: Tensor, strengths: Sequence[float]
 ) -> list[float]:
-    """Mean KL over the prompts for each strength, all in one batch a prompt length."""
+    """Mean KL over the prompts for each strength, as many in one batch as there is room for."""
     rows = [prompt for _ in strengths for prompt in prompts]
     pushes = [strength for strength in strengths for _ in prompts]
     after = torch.empty((len(rows), before.shape[1]), dtype=before.dtype)
-    for same in of_equal_length(rows):
+    for same in of_equal_length(rows, n_vocab=subject.n_rows):
         holding = steered(subject, unit, [pushes[row] for row in same])
         same_rows = [rows[row] for row in same]
         after[same] = next_logprobs(subject, same_rows, holding, bos=subject.bos_at(unit.hook))

@@ -29,16 +29,25 @@ from autointerp.scorers.scorer_inputs import ScoringSet
 _MOST_REFERENCE = 32
 """Windows of which means are, and which are resampled."""
 LabelledSets = tuple[Label, UnitSets]
+Peaks = dict[UnitId, list[float] | None]
+"""What labels predict on their held-out windows, as `predicted_peaks` has it."""
 
 
 class RecordedTexts(CausalTexts):
     """Windows of labels' records: held-out ones carry their weights, so that they stand for all."""
 
     def __init__(
-        self, labels: Mapping[UnitId, LabelledSets], *, n_windows: int, n_texts: int, seed: int
+        self,
+        labels: Mapping[UnitId, LabelledSets],
+        *,
+        n_windows: int,
+        n_texts: int,
+        seed: int,
+        peaks: Peaks | None = None,
     ) -> None:
-        """Takes the label of each unit, with its records."""
+        """Takes each unit's label with its records; texts of one seed may share `peaks`."""
         self._labels, self._seed = labels, seed
+        self._peaks = {} if peaks is None else peaks
         self._n_windows, self._n_texts = n_windows, n_texts
 
     @cached_property
@@ -103,8 +112,11 @@ class RecordedTexts(CausalTexts):
         records = list(sets.held_out.records)
         drawn = random.Random(derive_seed(self._seed, "predicted", str(label.unit), label.side))
         drawn.shuffle(records)
-        windows = [record.token_ids for record in records]
-        peaks = predicted_peaks(explanation, windows, (record.tokens for record in records))
+        if label.unit not in self._peaks:
+            windows = [record.token_ids for record in records]
+            pieces = (record.tokens for record in records)
+            self._peaks[label.unit] = predicted_peaks(explanation, windows, pieces)
+        peaks = self._peaks[label.unit]
         if peaks is None:
             return judged_active(label, records, self._n_texts, drawn)
         found = where_clear(records, peaks)

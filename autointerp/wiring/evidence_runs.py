@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from autointerp.core.causal_evidence import CausalEvidence, EvidenceKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.config import CorpusConfig
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, first_problem
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import shortened
 from autointerp.core.progress import Progress, SilentProgress
+from autointerp.core.unit_sites import UnitSites
 from autointerp.corpora import TokenCorpus, check_corpus
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.evidence.causal_answers import evidence_of
-from autointerp.evidence.sites_of_units import sites_of, unit_sites
+from autointerp.evidence.sites_of_units import n_readings, sites_of, unit_sites
 from autointerp.jobs.causal_texts import CorpusTexts, LabelWithSets
 from autointerp.settings import Settings
 from autointerp.subjects import SubjectModel, load_subject, parse_units
@@ -94,25 +97,25 @@ def _sites(
     subject: SubjectModel, units: Sequence[UnitId], corpus: TokenCorpus, progress: Progress
 ) -> CausalEvidence:
     began = time.perf_counter()
-    by_layer: dict[int, list[int]] = {}
+    by_layer: dict[int, set[int]] = {}
     for unit in units:
         if unit.hook.rpartition(".")[0] != f"blocks.{unit.layer}.mlp" or unit.hook not in sites_of(
             subject, unit.layer
         ):
             raise InputError(
-                f"{unit.short} is no neuron of an MLP; sites are those of neurons, as 5:131"
+                f"{unit.short} is not a neuron of an MLP; name one that is, such as 5:131"
             )
-        by_layer.setdefault(unit.layer, []).append(unit.index)
-    found = [
-        one
-        for layer, indices in by_layer.items()
-        for one in unit_sites(subject, layer, sorted(set(indices)), corpus, progress=progress)
-    ]
+        by_layer.setdefault(unit.layer, set()).add(unit.index)
+    found: list[UnitSites] = []
+    n_read = 0
+    for layer, indices in by_layer.items():
+        found += unit_sites(subject, layer, sorted(indices), corpus, progress=progress)
+        n_read += n_readings(subject, layer, len(indices), corpus)
     return CausalEvidence(
         EvidenceKind.SITES,
         subject.name,
         sites=tuple(found),
-        n_tokens_run=corpus.n_tokens * len(by_layer),
+        n_tokens_run=corpus.n_tokens * n_read,
         seconds=time.perf_counter() - began,
     )
 
@@ -131,7 +134,10 @@ def _text(dictionary: Dictionary | None, corpus: str | None, tokens: int | None)
         "n_tokens": own.n_tokens if tokens is None else tokens,
     }
     check_corpus(str(changed["corpus"]))
-    return CorpusConfig.model_validate(own.model_dump() | changed)
+    try:
+        return CorpusConfig.model_validate(own.model_dump() | changed)
+    except ValidationError as error:
+        raise InputError(first_problem(error, whole="the text")) from error
 
 
 def _subject(

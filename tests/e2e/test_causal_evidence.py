@@ -165,13 +165,14 @@ def test_a_neuron_is_shown_before_and_behind_its_activation_function(
 REFUSED = {
     "sites of the stream": (
         ["blocks.1.hook_resid_post:3", "--kind", "sites"],
-        "is no neuron of an MLP; sites are those of neurons, as 5:131",
+        "is not a neuron of an MLP; name one that is, such as 5:131",
     ),
     "no counterfactual": (
         ["1:1", "--kind", "patching", "--prompt", "the river"],
         "patching needs --prompt and --counterfactual, two texts with the same number of tokens; "
         "no LLM writes one here. Found --prompt",
     ),
+    "no text": (["1:1", "--tokens", "0"], "n_tokens: Input should be greater than or equal to 1"),
     "neither": (["1:1", "--kind", "patching"], "no LLM writes one here. Found neither"),
     "another length": (
         ["1:1", "--kind", "patching", "--prompt", "the", "--counterfactual", "the river"],

@@ -18,7 +18,7 @@ from autointerp.core.ids import UnitId
 from autointerp.core.unreadable import if_readable
 from autointerp.evidence.causal_answers import evidence_of
 from autointerp.evidence.causal_costs import refuse_longer
-from autointerp.jobs.recorded_texts import LabelledSets, RecordedTexts
+from autointerp.jobs.recorded_texts import LabelledSets, Peaks, RecordedTexts
 from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.store.labels import LabelStore, LabelStores
 from autointerp.subjects import parse_units
@@ -77,7 +77,7 @@ def evidence_asked(
     """
     until, request = time.monotonic() + left_s, asked.request
     subject = models.subject(asked.model, asked.dtype)
-    groups = parse_units(asked.units, subject)
+    groups = parse_units(asked.units, subject, seed=request.seed)
     units = [UnitId(subject.name, group.hook, i) for group in groups for i in group.indices]
     if len(units) > asked.most_units:
         n = f"{len(units):,} units were asked for"
@@ -89,7 +89,7 @@ def evidence_asked(
         if not labels or (without and request.together):
             return {"unlabelled": list(map(str, without)), "reason": _why(without)}
         units = list(labels)
-    texts_of = partial(_texts, labels)
+    texts_of = partial(_texts, labels, Peaks())
     most_s = _OF_PASSES * asked.most_s
     takes_s = refuse_longer(subject, units, request, texts_of, most_s=most_s)
     left_s = max(0.0, until - time.monotonic())
@@ -104,11 +104,15 @@ def evidence_asked(
     return {name: value for name, value in causal_json(found).items() if name != "sites"}
 
 
-def _texts(labels: _Labels, request: CausalRequest) -> RecordedTexts | None:
+def _texts(labels: _Labels, peaks: Peaks, request: CausalRequest) -> RecordedTexts | None:
     if not labels:
         return None
     return RecordedTexts(
-        labels, n_windows=request.n_windows, n_texts=request.n_texts, seed=request.seed
+        labels,
+        n_windows=request.n_windows,
+        n_texts=request.n_texts,
+        seed=request.seed,
+        peaks=peaks,
     )
 
 

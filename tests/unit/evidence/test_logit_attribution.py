@@ -156,3 +156,20 @@ def test_what_has_no_attribution_says_why() -> None:
     plain = tiny_subject(model_of("biogpt"))
     with pytest.raises(InputError, match="is not known, as TransformerLens does not wrap it"):
         attribute(HeldPasses(plain), UnitId("tiny", POST, 1), passages(plain))
+
+
+def test_what_is_in_the_stream_already_is_not_multiplied_as_what_blocks_write() -> None:
+    subject = tiny_subject(model_of("granite", residual_multiplier=0.25))
+    unit, texts = UnitId("tiny", "blocks.1.hook_resid_post", INDEX), passages(subject, 1)
+    [found, *_] = attribute(HeldPasses(subject), unit, texts, n_controls=0).texts
+    model = model_of("granite", residual_multiplier=0.25)
+    whole, norm = torch.tensor([[0, *texts[0].token_ids]]), model.model.norm
+    like = entering(norm, model, whole)[found.position + 1]
+    written = torch.zeros_like(like)
+    written[INDEX] = like[INDEX]
+    with torch.no_grad():
+        left = normed(written, norm.weight, norm.variance_epsilon, like)
+        logits = model.lm_head.weight @ left / model.config.logits_scaling
+    next_id = texts[0].token_ids[found.position + 1]
+    expects = float(logits[next_id] - logits.mean())
+    assert found.logit == pytest.approx(expects, rel=1e-3, abs=1e-5)

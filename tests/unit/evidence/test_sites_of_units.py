@@ -8,7 +8,7 @@ from tiny import tiny_corpus, tiny_gpt2, tiny_llama, tiny_subject
 
 from autointerp.core.errors import InputError
 from autointerp.corpora import TokenCorpus
-from autointerp.evidence.sites_of_units import sites_of, unit_sites
+from autointerp.evidence.sites_of_units import n_readings, sites_of, unit_sites
 from autointerp.subjects import SubjectModel
 
 
@@ -71,10 +71,19 @@ def test_texts_are_of_different_documents_with_the_peak_marked(
             assert 0 <= text.peak < len(text.tokens)
 
 
+def test_neurons_that_are_read_some_at_a_time_are_the_same(
+    relu: SubjectModel, corpus: TokenCorpus
+) -> None:
+    two = 2 * 2 * corpus.n_tokens
+    assert n_readings(relu, 0, 3, corpus, most_values=two) == 2
+    some = unit_sites(relu, 0, range(3), corpus, most_values=two)
+    assert some == unit_sites(relu, 0, range(3), corpus)
+
+
 def test_a_neuron_or_layer_that_is_not_there_is_refused(
     relu: SubjectModel, corpus: TokenCorpus
 ) -> None:
     with pytest.raises(InputError, match=r"has the units 0 to 63"):
         unit_sites(relu, 0, [64], corpus)
-    with pytest.raises(InputError, match="layer 9 of tiny can be read at no site alone"):
+    with pytest.raises(InputError, match="layer 9 of tiny can be read at no site, so there"):
         list(sites_of(relu, 9))

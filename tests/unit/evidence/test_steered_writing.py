@@ -80,3 +80,5 @@ def test_what_cannot_be_steered_says_why() -> None:
     assert "a KL of 0.5 cannot be set" in (found.reason or "")
     with pytest.raises(InputError, match="a prompt to continue has no tokens"):
         steered_writing(passes, UnitId("tiny", POST, 3), [""], sign=1)
+    with pytest.raises(InputError, match=r"tokens and 25 more do not fit tiny"):
+        steered_writing(passes, UnitId("tiny", POST, 3), [" the" * 200], sign=1)

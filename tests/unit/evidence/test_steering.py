@@ -15,6 +15,7 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.seeds import derive_seed
 from autointerp.evidence import Steering, steered_texts, steering_strength
+from autointerp.evidence.steered_passes import of_equal_length
 from autointerp.subjects import SubjectModel, random_directions
 from autointerp.subjects.sae import load_sae
 
@@ -132,3 +133,12 @@ def test_what_cannot_be_continued_is_refused(llama: SubjectModel) -> None:
         steered_texts(llama, alone, [(1,) * 126], n_tokens=2, seed=0)
     with pytest.raises(InputError, match="has the units 0 to 23, not 24"):
         steering_strength(llama, UnitId("tiny", POST, 24), encoded(llama), sign=1, target_kl=1)
+
+
+def test_rows_of_one_length_run_together_where_their_logits_have_room() -> None:
+    rows = [(1,) * 999] * 30 + [(2,) * 4] * 3
+    places = of_equal_length(rows, n_vocab=50_000)
+    assert [place for part in places for place in part] == list(range(33))
+    assert max(len(part) * (1 + len(rows[part[0]])) for part in places) * 50_000 <= 2**28
+    assert places[-1] == [30, 31, 32]
+    assert of_equal_length([(1,) * 9_999] * 2, n_vocab=50_000) == [[0], [1]]

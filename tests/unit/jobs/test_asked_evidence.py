@@ -11,10 +11,12 @@ from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.api.schemas.evidence_schemas import CausalEvidenceOut, EvidenceRequest
 from autointerp.core.causal_evidence import TextKind
-from autointerp.jobs.recorded_texts import RecordedTexts
+from autointerp.core.ids import UnitId
+from autointerp.jobs.recorded_texts import Peaks, RecordedTexts
 from autointerp.jobs.worker.requests import RequestHandler
 from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.store.jobs import WorkerRequest
+from autointerp.subjects import parse_units
 
 UNIT = "tiny/blocks.0.mlp.hook_post/1"
 
@@ -75,6 +77,33 @@ def test_held_out_windows_carry_the_weights_with_which_they_were_drawn(
     known = {rule.tokens[-1] for rule in rules}
     assert rules
     assert all(known & set(one.token_ids) for one in predicted)  # type: ignore[union-attr]
+
+
+def test_what_labels_predict_is_computed_once_for_requests_of_another_size(
+    labelled: WorkerInProcess,
+) -> None:
+    label = next(one for one in labelled.stores.of("tiny").labels() if one.results)
+    sets = labelled.stores.of("tiny").get_sets(label.unit, label.side)
+    assert sets is not None
+    known, peaks = {label.unit: (label, sets)}, Peaks()
+    larger, smaller = (
+        RecordedTexts(known, n_windows=1, n_texts=n, seed=0, peaks=peaks) for n in (4, 2)
+    )
+    assert len(larger.of((label.unit,), [TextKind.PREDICTED])[TextKind.PREDICTED]) <= 4
+    assert list(peaks) == [label.unit]
+    peaks[label.unit] = [0.0] * len(sets.held_out.records)
+    said = smaller.of((label.unit,), [TextKind.PREDICTED])[TextKind.PREDICTED]
+    assert said == "its label says of no held-out window that it is active there"
+
+
+def test_units_drawn_at_random_are_those_of_the_seed(labelled: WorkerInProcess) -> None:
+    subject = labelled.dependencies.load_subject("tiny", "float32")
+    few: dict[str, Any] = {"prompts": ["the river"], "n_tokens": 1, "n_controls": 0}
+    for seed in (1, 2):
+        drawn = parse_units("random:2", subject, seed=seed)
+        units = {str(UnitId("tiny", one.hook, i)) for one in drawn for i in one.indices}
+        found = asked_of(labelled, "random:2", kind="steering", seed=seed, **few)
+        assert {one["unit"] for one in found["steerings"]} == units
 
 
 def test_units_whose_texts_differ_cost_no_more_together_than_one_by_one(
