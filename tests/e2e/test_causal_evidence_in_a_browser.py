@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from api_service import Service, listening, make_service, say_alive
@@ -121,3 +122,24 @@ def test_a_busy_worker_is_named_while_the_page_waits(
         expect(section(page).get_by_role("status")).to_contain_text(
             "The worker is busy", timeout=9000
         )
+
+
+def test_where_no_controls_were_asked_for_nothing_is_said_of_them(
+    browser: Browser, site: str, service: Service
+) -> None:
+    def alone(asked: dict[str, Any]) -> dict[str, Any]:
+        found = find_evidence(asked)
+        changes = [change for one in found["ablations"] for change in one["changes"]]
+        for part in [*changes, *found["steerings"]]:
+            part["standings"] = []
+        return found
+
+    service.worker.reply = alone
+    with opened(browser, site + UNIT) as page:
+        section(page).get_by_label("controls of each kind").fill("0")
+        section(page).get_by_role("button").click()
+        said = section(page).get_by_role("status")
+        expect(said).to_contain_text("a token higher on its exemplars. It took")
+        section(page).get_by_label("raise and lower it").check()
+        section(page).get_by_role("button").click()
+        expect(section(page)).to_contain_text("by a KL of 0.5 nats.")

@@ -73,7 +73,7 @@ function lost({ changes }) {
   const most = told.sort((a, b) => Math.abs(b.value) - Math.abs(a.value))[0];
   if (!most) return ["Nothing can be told.", [table]];
   const way = most.value < 0 ? "lower" : "higher";
-  const sentence = `With it ${hold} the loss is ${thousandths(Math.abs(most.value))} thousandths of a nat a token ${way} on ${TEXTS[most.text]}; among random units: ${standing(most.standings, "random_units")}.`;
+  const sentence = `With it ${hold} the loss is ${thousandths(Math.abs(most.value))} thousandths of a nat a token ${way} on ${TEXTS[most.text]}${beside(most.standings, "random_units", "among random units")}.`;
   return [sentence, [table]];
 }
 
@@ -91,11 +91,16 @@ function standing(standings, of) {
   return `rank ${one.rank} of ${one.values.length + 1}, p\u00a0=\u00a0${short(one.p)}`;
 }
 
+/** Nothing where no such controls were asked for. */
+function beside(standings, of, among) {
+  return standings.some((one) => one.control === of) ? `; ${among}: ${standing(standings, of)}` : "";
+}
+
 function written([raised, lowered]) {
   const ways = [["raised", raised], ["lowered", lowered]];
   const facts = ways.map(([way, one]) => {
     if (one.strength === null) return `It cannot be ${way}: ${shown(one.reason)}.`;
-    return `It is ${way} by ${short(Math.abs(one.strength))}, which moves the next token by a KL of ${short(one.kl)} nats; among random directions of that length: ${standing(one.standings, "random_directions")}.`;
+    return `It is ${way} by ${short(Math.abs(one.strength))}, which moves the next token by a KL of ${short(one.kl)} nats${beside(one.standings, "random_directions", "among random directions of that length")}.`;
   });
   const parts = facts.map((fact) => element("p", fact, "facts"));
   raised.prompts.forEach((prompt, i) => {
