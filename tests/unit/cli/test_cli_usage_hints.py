@@ -19,7 +19,7 @@ from command_line import Cli
         ("label tiny --n-band 4", "did you mean --set select.n_band=...?"),
         ("label tiny -u 5:0", "No such option: -u; did you mean --units?"),
         ("label tiny --api-key k", "is read from AUTOINTERP_LLM_API_KEY"),
-        ("collect tiny --budget-usd 5", "it is an option of label, submit"),
+        ("collect tiny --budget-usd 5", "it is an option of label, rescore, submit"),
         ("--units 5:0 label tiny", "it is an option of collect, label"),
         ("store copy json:a --to json:b", "did you mean TO without an option?"),
         ("status --url http://h", "did you mean --server?"),
