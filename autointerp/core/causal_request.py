@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
 from autointerp.core.errors import InputError
-from autointerp.core.one_line import shortened
+from autointerp.core.one_line import brief_repr, shortened
 from autointerp.core.probe import NEUTRAL_PROMPTS
 
 _MOST_CONTROLS = 999
@@ -57,6 +57,8 @@ class CausalRequest:
     n_tokens: int = 25
     """Written behind each prompt of steering."""
     seed: int = 0
+
+    __repr__ = brief_repr
 
     def __post_init__(self) -> None:
         self._read_names()

@@ -15,9 +15,11 @@ from pydantic import BaseModel
 from tiny import tiny_corpus, tiny_subject
 
 import autointerp
+from autointerp.core.causal_evidence import EvidenceKind
 from autointerp.core.ids import Side
 from autointerp.core.one_line import numbers, quoted
 from autointerp.core.scores import Score
+from autointerp.core.unit_sites import SitePair, SiteText, UnitSite, UnitSites
 from autointerp.dictionary import LabelledUnits, open_example
 from autointerp.statistics.text_differences import TextDifference, TextScore
 from autointerp.store.labels import MemoryUnitStore
@@ -116,6 +118,9 @@ def public_values(folder: Path) -> Iterator[Any]:
     yield from (example, example.manifest, *example)
     yield from (label.read_records() for label in example)
     yield a_report()
+    yield a_match_report()
+    yield a_causal_answer()
+    yield autointerp.CausalRequest(EvidenceKind.STEERING)
 
 
 def a_report() -> autointerp.RescoreReport:
@@ -127,6 +132,23 @@ def a_report() -> autointerp.RescoreReport:
         *(unit, Side.POSITIVE, text, "rules", None, None, score, score, difference), q=0.01
     )
     return autointerp.RescoreReport("tiny", "wiki", "python", 8206, 300, (label,))
+
+
+def a_match_report() -> autointerp.MatchReport:
+    """One unit of each of two models."""
+    unit, corpus = make_label().unit, "a folder of texts " * 20
+    match = autointerp.UnitMatch(unit, unit, 0.9, 0.8, 0.95, 0.01, True, 0.8, 0.85)
+    return autointerp.MatchReport("one", "two", corpus, 4000, 3000, 20, 8, (match,), (match,))
+
+
+def a_causal_answer() -> autointerp.CausalEvidence:
+    """One unit at two sites, with its texts."""
+    unit = make_label().unit
+    text = SiteText(3, tuple("abcdefgh" * 20), 2, 0.7)
+    site = UnitSite(unit, 0.2, 0.01, 1.5, -0.2, (text,))
+    pair = SitePair("hook_pre", "hook_post", 0.5, 0.4, 0.6, 0.9, 0.1)
+    sites = UnitSites("wiki", 4000, 20, 20, (site, site), (pair,))
+    return autointerp.CausalEvidence(EvidenceKind.SITES, "tiny", sites=(sites,))
 
 
 def parts_of(value: Any) -> Iterator[Any]:
