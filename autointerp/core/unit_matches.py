@@ -36,6 +36,8 @@ class UnitMatch:
     explained_by_several: float | None
     """The same of several units of the other model together."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class MatchReport:
@@ -79,6 +81,8 @@ class MatchTally:
     n_mutual: int
     median_explained: float | None
     median_by_several: float | None
+
+    __repr__ = brief_repr
 
 
 ALIKE = 0.5

@@ -19,6 +19,8 @@ class SiteText:
     value: float
     """Activation there, model units."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class UnitSite:
@@ -32,6 +34,8 @@ class UnitSite:
     least: float
     strongest: tuple[SiteText, ...]
     """Texts with the largest activations, each document's strongest window alone."""
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,8 @@ class SitePair:
     """Share of the strongest windows at the first that are among as many at the second."""
     shared_by_chance: float
     """The same of windows that were drawn at random."""
+
+    __repr__ = brief_repr
 
 
 @dataclass(frozen=True, slots=True)
