@@ -1,11 +1,8 @@
-"""Jobs through real Celery workers and a real Valkey: done, killed, cancelled, tried again."""
+"""Jobs through real Celery workers and a real Valkey: done, killed, tried again."""
 
 from __future__ import annotations
 
-import json
 import threading
-import time
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +12,11 @@ from held_requests import HeldRequests
 from labelling import wait_until
 from planted_llm import noise
 from service import Service
+from service_jobs import SEVERAL_CHUNKS, has_labels, paid_twice, slowly
 from worker_in_process import tiny_spec
 
 from autointerp.core.config import JobSpec
-from autointerp.core.explanations import Label, LabelStatus
+from autointerp.core.explanations import Label
 from autointerp.core.job_state import JobState, Stage, WorkItem
 from autointerp.core.progress import SilentProgress
 from autointerp.llm import ChatReply, ChatRequest
@@ -56,24 +54,6 @@ def in_process(spec: JobSpec, model: Path, llm: str, folder: Path) -> tuple[Labe
         named, out=folder / "run", resume=False, settings=settings, progress=SilentProgress()
     )
     return outcome.labels
-
-
-def paid_twice(llm: FakeEndpoint) -> int:
-    counts = Counter(json.dumps(body, sort_keys=True) for body in llm.answered)
-    return sum(n - 1 for n in counts.values())
-
-
-def slowly(llm: FakeEndpoint, seconds: float) -> None:
-    guess = noise(0)
-
-    def answer(request: ChatRequest) -> str | ChatReply | Exception:
-        time.sleep(seconds)
-        return guess(request)
-
-    llm.handler = answer
-
-
-SEVERAL_CHUNKS = "0:0-23,1:0-23,2:0-17"
 
 
 @pytest.mark.parametrize("llm_name", ["none", "default"])
@@ -121,17 +101,17 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     llm.answered.clear()
     slowly(llm, 0.02)
     jobs: list[str] = []
-    held = HeldRequests(llm, hold_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
+    held = HeldRequests(llm, hold_when=lambda: any(has_labels(service, job_id) for job_id in jobs))
     spec = tiny_spec(texts, llm="default", units=SEVERAL_CHUNKS, seed=7)
     job = service.submit(spec)
     jobs.append(job.id)
     wait_until(
-        lambda: service.is_held(job.id, Stage.PLAN) or _has_labels(service, job.id),
+        lambda: service.is_held(job.id, Stage.PLAN) or has_labels(service, job.id),
         said=service.said,
     )
     service.kill("activations")
     service.start("activations")
-    wait_until(lambda: _has_labels(service, job.id), said=service.said)
+    wait_until(lambda: has_labels(service, job.id), said=service.said)
     # As many as may be are on their way, and every reply that came before them is kept.
     wait_until(lambda: llm.in_flight == AT_ONCE, said=service.said)
     service.kill("labels")
@@ -146,33 +126,6 @@ def test_killed_workers_lose_nothing_and_no_reply_is_paid_twice(
     # What was on its way when whoever asked died was answered to nobody.
     assert paid_twice(llm) <= AT_ONCE
     assert not list((service.folder / "artifacts" / "jobs" / job.id).glob("chunk-*"))
-
-
-def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
-    service: Service, llm: FakeEndpoint, texts: Path
-) -> None:
-    llm.answered.clear()
-    slowly(llm, 0.1)
-    jobs: list[str] = []
-    held = HeldRequests(llm, hold_when=lambda: any(_has_labels(service, job_id) for job_id in jobs))
-    # More units than one chunk: the requests of the second come when the first has its labels.
-    spec = tiny_spec(texts, llm="default", units=SEVERAL_CHUNKS, seed=8)
-    job = service.submit(spec)
-    jobs.append(job.id)
-    wait_until(lambda: _has_labels(service, job.id), said=service.said)
-    service.job_service.cancel(job.id)
-    # The worker asks 1.6 times a second whether it should go on; the last units wait for longer.
-    time.sleep(2)
-    held.release()
-    ended = service.ended(job.id)
-    assert ended.state is JobState.CANCELLED
-    assert 0 < ended.counts.done < 66
-    assert service.job_service.cancel(job.id).state is JobState.CANCELLED
-    llm.handler = noise(0)
-    assert service.job_service.retry(job.id) == 66 - ended.counts.done
-    again = service.ended(job.id)
-    assert (again.state, again.counts.done) == (JobState.SUCCEEDED, 66), again.reason
-    assert paid_twice(llm) == 0
 
 
 def test_questions_are_answered_while_a_chunk_is_labelled(
@@ -229,8 +182,3 @@ def test_a_job_that_cannot_be_done_fails_with_the_sentence(service: Service, tex
     job = service.ended(service.submit(tiny_spec(texts, units="7:0")).id)
     assert job.state is JobState.FAILED
     assert job.reason == "tiny has layers 0 to 2; there is no layer 7 for blocks.7.mlp.hook_post"
-
-
-def _has_labels(service: Service, job_id: str) -> bool:
-    found = service.backend.jobs.committed(job_id)
-    return any(state is LabelStatus.OK for state in found.values())
