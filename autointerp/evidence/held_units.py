@@ -126,8 +126,10 @@ class RowHolds:
             for (number, held), (_, rows_of) in zip(rows, vectors, strict=True):
                 current = encoder.encode(flat[number][None])[0][:, list(held.indices)]
                 added = (self._held(number, held, current) - current) @ rows_of
-                scale = encoder.scale(flat[number]) if isinstance(encoder, SparseEncoder) else 1.0
-                written[number] = added * scale
+                # What is pushed is added as steering adds it: decoder rows as they are.
+                if isinstance(encoder, SparseEncoder) and not held.added:
+                    added = added * encoder.scale(flat[number])
+                written[number] = added
             return write(activations) if encoder.hook == writes_to else activations
 
         def write(activations: Tensor) -> Tensor:

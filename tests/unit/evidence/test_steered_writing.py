@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from causal_model import causal_subject, neuron
 from many_models import model_of
+from sae_folders import sae_config, write_sae
 from tiny import tiny_gpt2, tiny_llama, tiny_subject
 
 from autointerp.core.errors import InputError
@@ -14,6 +17,7 @@ from autointerp.evidence import HeldPasses, steered_writing
 from autointerp.evidence.held_passes import PassRows
 from autointerp.evidence.held_units import HeldUnits
 from autointerp.evidence.write_sites import turned
+from autointerp.subjects.sae import load_sae
 
 POST = "blocks.1.mlp.hook_post"
 PROMPTS = ("the river", "old stones sleep")
@@ -82,3 +86,15 @@ def test_what_cannot_be_steered_says_why() -> None:
         steered_writing(passes, UnitId("tiny", POST, 3), [""], sign=1)
     with pytest.raises(InputError, match=r"tokens and 25 more do not fit tiny"):
         steered_writing(passes, UnitId("tiny", POST, 3), [" the" * 200], sign=1)
+
+
+def test_a_latent_of_normalized_activations_is_pushed_as_far_as_it_is_steered(
+    tmp_path: Path,
+) -> None:
+    subject = tiny_subject()
+    config = sae_config(normalize_activations="layer_norm")
+    sae = load_sae(write_sae(tmp_path / "sae", config=config))
+    held = HeldUnits.pushed(UnitId("tiny", subject.attach(sae), 3), 2.5)
+    written = -HeldPasses(subject).written(subject.tokenizer.encode(PROMPTS[1]), held)
+    steered_by = 2.5 * sae.decoder_rows([3])[0]
+    assert torch.allclose(written, steered_by.expand_as(written), rtol=1e-3, atol=1e-4)
