@@ -1,11 +1,11 @@
-"""A job that is cancelled while it is labelled, by a worker that has done nothing else."""
+"""A job that is cancelled while it is labelled, where another job failed at some of its units."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
 
-from fake_endpoint import FakeEndpoint
+from fake_endpoint import FakeEndpoint, Fault, status
 from held_requests import HeldRequests
 from labelling import wait_until
 from planted_llm import noise
@@ -28,10 +28,25 @@ def test_a_cancelled_job_stops_soon_keeps_what_is_done_and_goes_on_when_retried(
             "llm_max_in_flight": 4,
         }
         with Service(tmp_path / "service", settings) as service:
+            _fail_at_some(service, llm, texts)
             _cancel_and_retry(service, llm, texts)
 
 
+def _fail_at_some(service: Service, llm: FakeEndpoint, texts: Path) -> None:
+    """Another job, whose labels say nothing of what this one has asked."""
+
+    def refuse_some(body: dict[str, object], good: Fault) -> Fault:
+        return status(400, "no") if "numbers" not in str(body) and len(str(body)) % 3 else good
+
+    llm.disturb = refuse_some
+    more = {"explain": {"explainers": ["token_activation"]}, "seed": 9}
+    job = service.ended(service.submit(tiny_spec(texts, llm="default", **more)).id)
+    assert job.counts.failed > 0
+    llm.disturb = lambda _, good: good
+
+
 def _cancel_and_retry(service: Service, llm: FakeEndpoint, texts: Path) -> None:
+    llm.answered.clear()
     slowly(llm, 0.1)
     jobs: list[str] = []
     held = HeldRequests(llm, hold_when=lambda: any(has_labels(service, job_id) for job_id in jobs))

@@ -199,7 +199,7 @@ class _Chunk:
                     if read.target in self._store.newer:
                         committing.commit_newer(read.target)
                         continue
-                    failed = self._tried(stored)
+                    failed = self._tried(stored, provenance)
                     units.append((read, read.to_input(spec, tokenizer, failed=failed, probe=probe)))
                     continue
                 label = self._store.get_label(*read.target)
@@ -270,8 +270,11 @@ class _Chunk:
         elif answers.first_failure is not None and not jobs.note(job_id, LLM_FAILED):
             jobs.put_note(job_id, LLM_FAILED, answers.first_failure)
 
-    def _tried(self, stored: Label | None) -> Label | None:
-        """What came of it before the job was retried, where that failed."""
-        if not self._job.generation or stored is None:
+    def _tried(self, stored: Label | None, provenance: Provenance) -> Label | None:
+        """What came of it before the job was retried, where that failed.
+
+        A label that another job made says nothing of what this one has asked.
+        """
+        if not self._job.generation or stored is None or stored.provenance != provenance:
             return None
         return stored if stored.status is LabelStatus.FAILED or stored.failures else None
