@@ -25,7 +25,6 @@ from autointerp.llm.prices import PriceTable
 from autointerp.orchestration.counted_units import UntoldUnitsError
 from autointerp.orchestration.job_estimate import JobEstimate
 from autointerp.orchestration.job_outlook import JobOutlook, asks_llm, job_outlook
-from autointerp.orchestration.machine_costs import XEON
 from autointerp.orchestration.planned_text import PlannedText
 from autointerp.pipeline import with_stored_names
 from autointerp.pipeline.planned_llm_calls import budget_reach, planned_calls
@@ -161,7 +160,7 @@ def _planned(plan: JobEstimate | None) -> dict[str, Any]:
     if plan is None:
         return dict.fromkeys(_OF_PLAN)
     return {
-        "machine": XEON.name,
+        "machine": plan.machine,
         "seconds": round(plan.seconds, 1),
         "cpu_s": round(plan.cpu_s, 1),
         "stages": {

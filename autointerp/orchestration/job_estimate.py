@@ -10,7 +10,8 @@ from autointerp.core.ids import HookPoint
 from autointerp.core.model_shape import ModelShape
 from autointerp.core.shown import N_SHOWN_OTHER, N_SHOWN_RANDOM, N_SHOWN_TOP
 from autointerp.core.text import Split
-from autointerp.orchestration.machine_costs import XEON, MachineCosts
+from autointerp.orchestration.machine_costs import MachineCosts
+from autointerp.orchestration.machine_speed import this_machine
 from autointerp.orchestration.planned_text import PlannedText
 from autointerp.orchestration.shards import shards_of
 from autointerp.store.run_folder import SMALL_COLLECTION
@@ -125,6 +126,8 @@ class StageTime:
 class JobEstimate:
     """What a job will need; sizes are bytes by part."""
 
+    machine: str
+    """What times are of, for people."""
     stages: tuple[StageTime, ...]
     run_memory: Mapping[str, int]
     """Of one process that does everything, as ``label`` is."""
@@ -150,8 +153,12 @@ class JobEstimate:
         return sum(stage.cpu_s for stage in self.stages)
 
 
-def estimate_work(work: PlannedWork, machine: MachineCosts = XEON) -> JobEstimate:
-    """Time, memory and disk of a job; the LLM's part is `llm.prices.estimate_job`."""
+def estimate_work(work: PlannedWork, machine: MachineCosts | None = None) -> JobEstimate:
+    """Time, memory and disk of a job; the LLM's part is `llm.prices.estimate_job`.
+
+    Times are of this machine unless another is given.
+    """
+    machine = machine or this_machine()
     folder = _folder(work)
     model = work.shape.n_weights * ITEM_BYTES[work.spec.dtype]
     size = work.collection
@@ -166,6 +173,7 @@ def estimate_work(work: PlannedWork, machine: MachineCosts = XEON) -> JobEstimat
     both = max(collected, labelled, key=lambda parts: sum(parts.values()))
     chunk = {"records of a chunk": _chunk_bytes(work, min(64, work.n_labels)) * 3}
     return JobEstimate(
+        machine=machine.name,
         stages=_stages(work, machine),
         run_memory=always | both,
         reader_memory=always | collected | chunk,

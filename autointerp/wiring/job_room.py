@@ -24,7 +24,6 @@ from autointerp.orchestration.job_estimate import (
     estimate_work,
 )
 from autointerp.orchestration.job_outlook import planned_work
-from autointerp.orchestration.machine_costs import XEON
 from autointerp.wiring.job_plans import subject_shape
 
 _LEAST_TOKENS = 2_048
@@ -158,7 +157,7 @@ def is_on_cpu(device: str) -> bool:
 def _said(work: PlannedWork, needs: JobNeeds, seconds: float) -> str:
     without = "" if work.spec.llm == NO_LLM else ", the LLM's time not counted"
     return (
-        f"{_labels_need(work)} about {time_text(seconds)} (as measured on {XEON.name}"
+        f"{_labels_need(work)} about {time_text(seconds)} (by a test of this machine"
         f"{without}), {size_text(needs.memory)} of memory and {size_text(needs.disk)} of disk, of "
         f"which {size_text(needs.stays)} stay"
     )

@@ -11,7 +11,6 @@ from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, plain_table, visible
 from autointerp.core.sizes import size_text, time_text
-from autointerp.orchestration.machine_costs import XEON
 
 if TYPE_CHECKING:
     from autointerp.orchestration.job_estimate import JobEstimate
@@ -38,7 +37,7 @@ def plan_json(outlook: JobOutlook) -> dict[str, object]:
     work, estimate, llm = outlook.work, outlook.estimate, outlook.llm
     return {
         "subject": work.shape.name,
-        "machine": XEON.name,
+        "machine": estimate.machine,
         "n_units": work.n_units,
         "n_labels": work.n_labels,
         "n_tokens": work.text.n_tokens,
@@ -80,8 +79,8 @@ def _head(outlook: JobOutlook) -> Iterator[str]:
     labels, tokens = counted(work.n_labels, "label"), counted(work.text.n_tokens, "token")
     yield f"{work.shape.name}: {labels} of {counted(work.n_units, 'unit')}, {tokens} of text"
     yield (
-        f"processes: {work.n_workers:,} labelling, {work.n_readers:,} reading; as measured on "
-        f"{XEON.name}"
+        f"processes: {work.n_workers:,} labelling, {work.n_readers:,} reading; times of "
+        f"{outlook.estimate.machine}"
     )
 
 

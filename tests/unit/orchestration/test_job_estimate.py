@@ -15,7 +15,7 @@ from autointerp.core.text import Split
 from autointerp.corpora import load_corpus
 from autointerp.orchestration.counted_units import counted_units
 from autointerp.orchestration.job_estimate import CollectionSize, PlannedWork, estimate_work
-from autointerp.orchestration.machine_costs import XEON
+from autointerp.orchestration.machine_costs import EPYC
 from autointerp.orchestration.planned_text import PlannedText
 from autointerp.orchestration.shards import shards_of
 from autointerp.settings import Settings
@@ -149,8 +149,8 @@ def test_distinct_tokens_grow_slower_than_the_text_and_end_at_the_vocabulary() -
 
 def test_a_position_of_a_wider_layer_and_of_float32_takes_longer() -> None:
     small, large = SMOLLM2, KNOWN_SHAPES["llama-3.1-8b"]
-    assert XEON.layer_s(small, "float32") < XEON.layer_s(large, "float32")
-    assert XEON.layer_s(large, "bfloat16") < XEON.layer_s(large, "float32")
+    assert EPYC.layer_s(small, "float32") < EPYC.layer_s(large, "float32")
+    assert EPYC.layer_s(large, "bfloat16") < EPYC.layer_s(large, "float32")
 
 
 @pytest.mark.parametrize("n_tokens", [2_048, 8_192])
