@@ -97,5 +97,5 @@ _ENDS = (
     '"scorer_model":null,"prompts":[],"encoders":[]},"failures":[],"promoted":[],"suppressed":[],'
     f'"rules":{{{_EXPLANATION},"scorer":"rules"}}}}}}'
 )
-KNOWN = {1: _first(), 2: _second()}
+KNOWN = {1: _first(), 2: _second(), 3: _second()}
 """By the version of the frame."""

@@ -12,7 +12,16 @@ from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.store.codec import LABELS, SCHEMA, stored_json
-from autointerp.store.packing import LABELS_VERSION, Unpacker, is_frame, unframe, version_of
+from autointerp.store.packed_arrays import Unpacker
+from autointerp.store.packed_evidence import N_ARRAYS
+from autointerp.store.packing import (
+    EFFECTS_AS_ARRAYS,
+    LABELS_VERSION,
+    STATS_AS_ARRAYS,
+    is_frame,
+    unframe,
+    version_of,
+)
 
 _FIELDS = frozenset(field.name for field in fields(Label))
 _HAS_PROGRAM = b'"program":"'
@@ -64,7 +73,8 @@ def packed_outline(data: bytes) -> LabelOutline | None:
 
     Checksums, structure and the names of a label's fields are looked at, single values are not.
     """
-    if not is_frame(data) or version_of(data) != LABELS_VERSION:
+    version = version_of(data)
+    if not is_frame(data) or not STATS_AS_ARRAYS <= version <= LABELS_VERSION:
         return None
     try:
         bare, packed_words, scores, _ = unframe(data, 4, where="", newest=LABELS_VERSION)
@@ -76,7 +86,8 @@ def packed_outline(data: bytes) -> LabelOutline | None:
         is_label = (stored["schema"], stored["kind"]) == (SCHEMA, LABELS.kind)
         if not is_label or not label.keys() <= _FIELDS:
             return None
-        return _outline(label, words, Unpacker(scores, by_place=True))
+        numbers = Unpacker(scores, by_place=True)
+        return _outline(label, words, numbers, n_effects=2 * (version >= EFFECTS_AS_ARRAYS))
     except (LookupError, TypeError, ValueError, AttributeError, struct.error, zlib.error):
         return None
     except AutointerpError:
@@ -90,7 +101,7 @@ def _without_edges(bare: bytes) -> bytes:
 
 
 def _outline(
-    label: Mapping[str, Any], words: Mapping[str, Any], numbers: Unpacker
+    label: Mapping[str, Any], words: Mapping[str, Any], numbers: Unpacker, *, n_effects: int
 ) -> LabelOutline | None:
     for _ in words["rules"]:
         numbers.skip_ints(2)
@@ -109,6 +120,9 @@ def _outline(
     density = numbers.floats()[_DENSITY]
     numbers.skip_ints(1)
     numbers.skip_floats(1)
+    numbers.skip_decimals(n_effects)
+    if not numbers.has_ended:
+        numbers.skip_ints(N_ARRAYS)
     if not numbers.is_at_end:
         return None
     return LabelOutline(

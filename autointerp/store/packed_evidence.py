@@ -17,11 +17,13 @@ from autointerp.core.unit_evidence import (
     UnitEvidence,
     three_digits,
 )
-from autointerp.store.packing import Packer, Unpacker
+from autointerp.store.packed_arrays import Packer, Unpacker
 
 E = TypeVar("E", bound=StrEnum)
 _QUANTITIES, _REASONS, _RELATIONS = tuple(Quantity), tuple(Absent), tuple(Relation)
 _NUMBERS = ("value", "control", "low", "high")
+N_ARRAYS = 9
+"""Of whole numbers, that evidence is packed as."""
 _FIRST_EXPONENT = -16
 _PER_EXPONENT = 1800
 """900 numbers of three digits, of either sign."""

@@ -24,11 +24,12 @@ from autointerp.core.plain_values import read_plain, to_plain
 from autointerp.core.records import NeuronStats
 from autointerp.core.scores import Score, ScorerResult, Trial
 from autointerp.store.codec import LABELS, plain_json, stored_json
+from autointerp.store.packed_arrays import Packer, Unpacker
 from autointerp.store.packed_evidence import pack_evidence, unpack_evidence
 from autointerp.store.packing import (
+    EFFECTS_AS_ARRAYS,
     LABELS_VERSION,
-    Packer,
-    Unpacker,
+    STATS_AS_ARRAYS,
     damages,
     frame,
     is_frame,
@@ -41,6 +42,7 @@ V = TypeVar("V")
 _TABLE = "lookup"
 """The scorer whose trials follow from the token table and are not kept."""
 _OF_STATS = ("mean", "variance", "minimum", "maximum", "density", "window_density")
+_EFFECTS = ("promoted_values", "suppressed_values")
 _OF_TRIALS = ("verdict", "probability", "failure", "truth")
 _COLUMNS = attrgetter("window", "stratum", "weight", "predicted", "senses", *_OF_TRIALS)
 _N_COLUMNS = 5 + len(_OF_TRIALS)
@@ -130,7 +132,8 @@ def unpack_summary(data: bytes, *, where: str, advice: str = REMAKE) -> LabelSum
 
 def _packed(label: Label) -> bytes:
     # What is written as arrays is left out of the JSON.
-    bare = replace(label, results=(), stats=_bare(label.stats), evidence=None)
+    arrays: dict[str, Any] = dict.fromkeys(_EFFECTS, ())
+    bare = replace(label, results=(), stats=_bare(label.stats), evidence=None, **arrays)
     bare = _with_rules(bare, lambda _: ())
     numbers, trials = Packer(by_place=True), Packer(by_place=True)
     rules, packed = list[tuple[str, ...]](), dict[int, Packer]()
@@ -147,7 +150,8 @@ def _packed(label: Label) -> bytes:
         _pack_scores(result.scores, numbers)
         words.append(_pack_trials(result, trials))
     _pack_stats(label.stats, numbers)
-    # Last, so that versions which know of none read the rest.
+    for name in _EFFECTS:
+        numbers.decimals(getattr(label, name))
     if label.evidence is not None:
         pack_evidence(label.evidence, numbers)
     plain = to_plain(_LabelWords, _LabelWords(tuple(rules), tuple(words)))
@@ -160,8 +164,9 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
     bare, words, *numbers = parts
     label = LABELS.decode(bare, where=where, advice=advice)
     with damages(where, advice):
-        is_newest = version_of(data) == LABELS_VERSION
-        scores, trials = (Unpacker(part, by_place=is_newest) for part in numbers)
+        version = version_of(data)
+        has_arrays = version >= STATS_AS_ARRAYS
+        scores, trials = (Unpacker(part, by_place=has_arrays) for part in numbers)
         known = read_plain(_LabelWords, stored_json(words))
         with_trials = with_trials or any(one.failure is not None for one in known.results)
         rules = iter(known.rules)
@@ -173,9 +178,14 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
             found = tuple(_scores(one, scores))
             made = ScorerResult(one.scorer, one.explanation, found, judged, one.notes, n_unread)
             results.append(made)
-        stats = _stats(label.stats, scores) if is_newest else label.stats
-        evidence = None if scores.has_ended or not is_newest else unpack_evidence(scores)
-        return replace(label, results=tuple(results), stats=stats, evidence=evidence)
+        arrays: dict[str, Any] = {"results": tuple(results)}
+        if has_arrays:
+            arrays["stats"] = _stats(label.stats, scores)
+        if version >= EFFECTS_AS_ARRAYS:
+            arrays |= {name: tuple(scores.decimals()) for name in _EFFECTS}
+        if has_arrays and not scores.has_ended:
+            arrays["evidence"] = unpack_evidence(scores)
+        return replace(label, **arrays)
 
 
 def _bare(stats: NeuronStats) -> NeuronStats:

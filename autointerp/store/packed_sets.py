@@ -24,7 +24,8 @@ from autointerp.core.records import (
     ValidationSet,
 )
 from autointerp.store.codec import Codec, without_surrogates
-from autointerp.store.packing import Packer, Unpacker, damages, frame, packable, unframe
+from autointerp.store.packed_arrays import Packer, Unpacker
+from autointerp.store.packing import damages, frame, packable, unframe
 
 Records = tuple[ActivationRecord, ...]
 

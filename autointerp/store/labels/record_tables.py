@@ -17,8 +17,9 @@ from autointerp.core.unreadable import OnUnreadable
 from autointerp.store.codec import plain_json
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.kept_tables import find_sets
+from autointerp.store.packed_arrays import Packer, Unpacker
 from autointerp.store.packed_sets import StoredWindow, unpack_sets
-from autointerp.store.packing import Packer, Unpacker, damages, frame, unframe
+from autointerp.store.packing import damages, frame, unframe
 
 _TABLES = """
 PRAGMA page_size = 4096;

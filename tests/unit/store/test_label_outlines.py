@@ -17,6 +17,8 @@ from autointerp.store.labels import FolderLabelStore
 from autointerp.store.packed_labels import pack_label, unpack_label
 from autointerp.store.packing import LABELS_VERSION, frame, unframe
 
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
 
 @settings(max_examples=100, deadline=None)
 @given(labels())
@@ -31,6 +33,13 @@ def test_a_label_of_each_status_is_told_without_decoding_it(status: LabelStatus)
     reason = None if status is LabelStatus.OK else 'one with "bin_edges":[1] in it'
     label = replace(make_label(), status=status, reason=reason, failures=("first", "second"))
     assert packed_outline(pack_label(label)) == LabelOutline.of(label)
+
+
+def test_a_label_with_evidence_and_one_of_the_second_version_are_told() -> None:
+    data = (FIXTURES / "label_of_version_2.bin").read_bytes()
+    label = unpack_label(data, where="here")
+    assert label.evidence is not None
+    assert packed_outline(data) == packed_outline(pack_label(label)) == LabelOutline.of(label)
 
 
 def test_whether_a_program_can_be_run_is_left_to_decoding() -> None:

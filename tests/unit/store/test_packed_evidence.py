@@ -20,9 +20,10 @@ from autointerp.core.unit_evidence import (
     UnitEvidence,
     three_digits,
 )
+from autointerp.store.packed_arrays import Packer, Unpacker
 from autointerp.store.packed_evidence import pack_evidence, unpack_evidence
 from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
-from autointerp.store.packing import LABELS_VERSION, Packer, Unpacker, frame, unframe
+from autointerp.store.packing import LABELS_VERSION, frame, unframe
 
 NUMBERS = st.floats(-1e30, 1e30).map(three_digits)
 COSINES = st.floats(-1, 1).map(three_digits)

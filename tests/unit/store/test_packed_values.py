@@ -179,7 +179,7 @@ def test_what_a_newer_version_packed_is_refused_with_advice() -> None:
     parts = unframe(label, 4, where="", newest=LABELS_VERSION)
     parts[0] = parts[0].replace(b'"schema":1', b'"schema":9')
     newer = frame(parts, version=LABELS_VERSION)
-    for data in (b"AI\x03" + label[3:], newer):
+    for data in (b"AI\x04" + label[3:], newer):
         with pytest.raises(InputError, match="a row was written by a newer autointerp"):
             unpack_label(data, where="a row")
     with pytest.raises(InputError, match="a row was written by a newer autointerp"):
@@ -194,7 +194,24 @@ def test_a_label_that_the_first_version_packed_is_read() -> None:
     assert len(pack_label(label)) < len(data)
 
 
+def test_a_label_that_the_second_version_packed_is_read_and_takes_fewer_bytes_now() -> None:
+    data = (FIXTURES / "label_of_version_2.bin").read_bytes()
+    label = unpack_label(data, where="a row")
+    assert version_of(data) == 2
+    assert label.promoted_values[:4] == (4.064, 3.989, 3.848, 3.637)
+    assert label.suppressed_values[0] == -4.21
+    assert label.evidence is not None
+    assert label.evidence.measures[0].value == 0.0998
+    predicted = label.results[0].trials[4].predicted
+    assert predicted == (*[0.0] * 47, 0.29809053121112344, *[0.0] * 16)
+    assert label.stats.mean == 0.0003405430802414574
+    newest = pack_label(label)
+    assert version_of(newest) == LABELS_VERSION
+    assert unpack_label(newest, where="a row") == label
+    assert len(newest) < 0.96 * len(data)
+
+
 def test_the_words_that_packed_values_refer_to_stay_the_same() -> None:
     """With others, what is stored could not be read: zlib tells them by this number."""
-    numbers = [frame([], version=version)[5:9].hex() for version in (1, 2)]
-    assert numbers == ["91310b3e", "1abad3fc"]
+    numbers = [frame([], version=version)[5:9].hex() for version in (1, 2, 3)]
+    assert numbers == ["91310b3e", "1abad3fc", "1abad3fc"]
