@@ -10,6 +10,9 @@ from autointerp.core import later_fields
 from autointerp.core.errors import AutointerpError
 from autointerp.core.one_line import brief_repr
 
+_MOST_PARTS = 10**6
+"""Of one, in ends of intervals that are kept: their decimals are six."""
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -75,6 +78,13 @@ class Score:
         )
         return f"{self.value:.2f}{ends}"
 
+    @property
+    def as_kept(self) -> Score:
+        """With ends of six decimals, rounded outward: far finer than what resamples tell."""
+        low = None if self.low is None else _outward(self.low, -1)
+        high = None if self.high is None else _outward(self.high, 1)
+        return replace(self, low=low, high=high)
+
     @classmethod
     def undefined(cls, name: str, reason: str, *, n_windows: int = 0) -> Score:
         """A score without a value."""
@@ -119,6 +129,11 @@ class ScorerResult:
         first = next(trial.failure for trial in self.trials if trial.failure)
         return f"all {self.n_asked} trials failed, the first: {first}"
 
+    @property
+    def as_kept(self) -> ScorerResult:
+        """As it stands in a label: its scores with ends of few digits."""
+        return replace(self, scores=tuple(score.as_kept for score in self.scores))
+
     def __repr__(self) -> str:
         scores, first = len(self.scores), self.scores[0].brief if self.scores else "none"
         return f"ScorerResult({self.scorer}, {scores} scores: {first}, {self.n_asked} trials)"
@@ -133,3 +148,9 @@ class ScorerResult:
     def with_scores(self, *scores: Score) -> ScorerResult:
         """The result with more scores."""
         return replace(self, scores=(*self.scores, *scores))
+
+
+def _outward(end: float, step: int) -> float:
+    """The nearest number of so many decimals that is not within the interval, below it for -1."""
+    whole = round(end * _MOST_PARTS)
+    return (whole + step * ((whole / _MOST_PARTS - end) * step < 0)) / _MOST_PARTS

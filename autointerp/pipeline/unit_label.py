@@ -228,6 +228,7 @@ def _label(  # noqa: PLR0913 - the parts of a label
     senses: tuple[SenseScore, ...] = (),
 ) -> Label:
     chosen = best.explanation if best is not None else selection.explanation
+    results = tuple(result.as_kept for result in results)
     return Label(
         unit=inputs.sets.explain.unit,
         side=inputs.sets.explain.side,

@@ -15,7 +15,7 @@ from autointerp.store.codec import LABELS, SCHEMA, stored_json
 from autointerp.store.packed_arrays import Unpacker
 from autointerp.store.packed_evidence import N_ARRAYS
 from autointerp.store.packing import (
-    EFFECTS_AS_ARRAYS,
+    DECIMALS,
     LABELS_VERSION,
     STATS_AS_ARRAYS,
     is_frame,
@@ -87,7 +87,7 @@ def packed_outline(data: bytes) -> LabelOutline | None:
         if not is_label or not label.keys() <= _FIELDS:
             return None
         numbers = Unpacker(scores, by_place=True)
-        return _outline(label, words, numbers, n_effects=2 * (version >= EFFECTS_AS_ARRAYS))
+        return _outline(label, words, numbers, has_decimals=version >= DECIMALS)
     except (LookupError, TypeError, ValueError, AttributeError, struct.error, zlib.error):
         return None
     except AutointerpError:
@@ -101,7 +101,7 @@ def _without_edges(bare: bytes) -> bytes:
 
 
 def _outline(
-    label: Mapping[str, Any], words: Mapping[str, Any], numbers: Unpacker, *, n_effects: int
+    label: Mapping[str, Any], words: Mapping[str, Any], numbers: Unpacker, *, has_decimals: bool
 ) -> LabelOutline | None:
     for _ in words["rules"]:
         numbers.skip_ints(2)
@@ -115,12 +115,16 @@ def _outline(
             score = values.get("population")
         else:
             numbers.skip_optional_floats(1)
-        numbers.skip_optional_floats(2)
+        if has_decimals:
+            numbers.skip_optional_decimals(2)
+        else:
+            numbers.skip_optional_floats(2)
         numbers.skip_ints(1)
     density = numbers.floats()[_DENSITY]
     numbers.skip_ints(1)
     numbers.skip_floats(1)
-    numbers.skip_decimals(n_effects)
+    if has_decimals:
+        numbers.skip_decimals(2)
     if not numbers.has_ended:
         numbers.skip_ints(N_ARRAYS)
     if not numbers.is_at_end:

@@ -77,12 +77,12 @@ class Packer:
     def decimals(self, values: Sequence[float]) -> None:
         """Numbers of few digits, as whole numbers; others as they are."""
         for places in range(_MOST_PLACES + 1):
-            if any(abs(value) * 10**places >= _MOST_WHOLE for value in values):
+            scale = 10**places
+            if any(abs(value) * scale >= _MOST_WHOLE or _is_minus_zero(value) for value in values):
                 break
-            whole = [round(value * 10**places) for value in values]
-            if [repr(n / 10**places) for n in whole] == [repr(value) for value in values]:
+            if all(round(value * scale) / scale == value for value in values):
                 self.ints([places])
-                self.ints(whole)
+                self.ints([round(value * scale) for value in values])
                 return
         self.ints([])
         self._doubles(values)
@@ -91,6 +91,11 @@ class Packer:
         """Numbers, some of which there may not be."""
         self.ints([value is None for value in values])
         self.floats([value for value in values if value is not None])
+
+    def optional_decimals(self, values: Sequence[float | None]) -> None:
+        """Numbers of few digits, some of which there may not be."""
+        self.ints([value is None for value in values])
+        self.decimals([value for value in values if value is not None])
 
     def add(self, other: Packer) -> None:
         """What another packed."""
@@ -158,8 +163,11 @@ class Unpacker:
 
     def optional_floats(self) -> list[float | None]:
         """Numbers, and None where there is none."""
-        missing, values = self.ints(), iter(self.floats())
-        return [None if is_missing else next(values) for is_missing in missing]
+        return _with_gaps(self.ints(), self.floats())
+
+    def optional_decimals(self) -> list[float | None]:
+        """Numbers that may have few digits, and None where there is none."""
+        return _with_gaps(self.ints(), self.decimals())
 
     def raw(self) -> bytes:
         """Bytes."""
@@ -195,6 +203,12 @@ class Unpacker:
             else:
                 self.skip_floats(1)
 
+    def skip_optional_decimals(self, n: int) -> None:
+        """Leaves out so many of those, some of which there may not be."""
+        for _ in range(n):
+            self.skip_ints(1)
+            self.skip_decimals(1)
+
     @property
     def is_at_end(self) -> bool:
         """Whether all was read."""
@@ -229,3 +243,12 @@ class Unpacker:
         if sys.byteorder == "big":
             values.byteswap()
         return values
+
+
+def _with_gaps(missing: Sequence[int], values: Sequence[float]) -> list[float | None]:
+    there = iter(values)
+    return [None if is_missing else next(there) for is_missing in missing]
+
+
+def _is_minus_zero(value: float) -> bool:
+    return value == 0 and math.copysign(1, value) < 0

@@ -27,7 +27,7 @@ from autointerp.store.codec import LABELS, plain_json, stored_json
 from autointerp.store.packed_arrays import Packer, Unpacker
 from autointerp.store.packed_evidence import pack_evidence, unpack_evidence
 from autointerp.store.packing import (
-    EFFECTS_AS_ARRAYS,
+    DECIMALS,
     LABELS_VERSION,
     STATS_AS_ARRAYS,
     damages,
@@ -165,7 +165,7 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
     label = LABELS.decode(bare, where=where, advice=advice)
     with damages(where, advice):
         version = version_of(data)
-        has_arrays = version >= STATS_AS_ARRAYS
+        has_arrays, has_decimals = version >= STATS_AS_ARRAYS, version >= DECIMALS
         scores, trials = (Unpacker(part, by_place=has_arrays) for part in numbers)
         known = read_plain(_LabelWords, stored_json(words))
         with_trials = with_trials or any(one.failure is not None for one in known.results)
@@ -175,13 +175,13 @@ def _unpacked(data: bytes, where: str, advice: str, *, with_trials: bool) -> Lab
         for one in known.results:
             judged = tuple(_trials(one, trials)) if with_trials else ()
             n_unread = 0 if with_trials else _n_trials(trials)
-            found = tuple(_scores(one, scores))
+            found = tuple(_scores(one, scores, has_decimals=has_decimals))
             made = ScorerResult(one.scorer, one.explanation, found, judged, one.notes, n_unread)
             results.append(made)
         arrays: dict[str, Any] = {"results": tuple(results)}
         if has_arrays:
             arrays["stats"] = _stats(label.stats, scores)
-        if version >= EFFECTS_AS_ARRAYS:
+        if has_decimals:
             arrays |= {name: tuple(scores.decimals()) for name in _EFFECTS}
         if has_arrays and not scores.has_ended:
             arrays["evidence"] = unpack_evidence(scores)
@@ -248,13 +248,16 @@ def _rules(texts: Sequence[str], numbers: Unpacker) -> Iterator[TokenRule]:
 
 
 def _pack_scores(scores: Sequence[Score], numbers: Packer) -> None:
-    for name in ("value", "low", "high"):
-        numbers.optional_floats([getattr(score, name) for score in scores])
+    numbers.optional_floats([score.value for score in scores])
+    for name in ("low", "high"):
+        numbers.optional_decimals([getattr(score, name) for score in scores])
     numbers.ints([score.n_windows for score in scores])
 
 
-def _scores(words: _ResultWords, numbers: Unpacker) -> Iterator[Score]:
-    values, lows, highs = (numbers.optional_floats() for _ in range(3))
+def _scores(words: _ResultWords, numbers: Unpacker, *, has_decimals: bool) -> Iterator[Score]:
+    values = numbers.optional_floats()
+    ends = numbers.optional_decimals if has_decimals else numbers.optional_floats
+    lows, highs = ends(), ends()
     reasons = _column(words.reason, len(values))
     columns = (words.scores, values, lows, highs, numbers.ints(), reasons)
     return (Score(*score) for score in zip(*columns, strict=True))

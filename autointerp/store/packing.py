@@ -17,9 +17,9 @@ from autointerp.store.known_text import KNOWN
 
 SETS_VERSION, LABELS_VERSION = 1, 3
 """Of frames of records, and of labels."""
-STATS_AS_ARRAYS, EFFECTS_AS_ARRAYS = 2, 3
-"""The first versions of labels that do not have all of `NeuronStats`, and effects on logits, as
-JSON; the bytes of each number stand together before the first of them."""
+STATS_AS_ARRAYS, DECIMALS = 2, 3
+"""The first versions of labels that do not have all of `NeuronStats` as JSON and the bytes of each
+number together, and that have ends of intervals and effects on logits as decimals."""
 _N_TEXTS = 2
 """Parts of a label that are text; those behind them are numbers."""
 _MAGIC = b"AI"

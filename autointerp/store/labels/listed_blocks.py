@@ -22,7 +22,7 @@ from autointerp.store.labels.database import Connection, Database, has_table
 from autointerp.store.labels.label_rows import SCORES, ListedRow, listed_row
 
 N_ROWS = 2000
-"""Rows of a block."""
+"""Changes of a block at least, and rows at most: labels that were put again have a newer row."""
 _FORMAT = b"AIB\x01"
 """Another one for every change of what is kept of a row, or of how rows are read."""
 _CODEC = "zstd"
@@ -64,8 +64,9 @@ def add_blocks(connection: Connection, newest: int) -> None:
     for _ in range(_AT_ONCE):
         done = _last_of_blocks(connection)
         # Most puts end here, and take no longer where there are many labels.
-        if newest - done < N_ROWS or not _add_block(connection, done):
+        if newest - done < N_ROWS:
             return
+        _add_block(connection, done, newest)
         if _have_piled_up(connection):
             connection.execute("DELETE FROM blocks")
 
@@ -90,8 +91,8 @@ def _tables_of(connection: Connection) -> list[str]:
     return ["labels", *(["kept"] if has_table(connection, "kept") else [])]
 
 
-def _add_block(connection: Connection, done: int) -> bool:
-    """Whether there were enough rows after the change up to which there are blocks."""
+def _add_block(connection: Connection, done: int, newest: int) -> None:
+    """Adds what there is of the changes after the one up to which there are blocks."""
     tables = _tables_of(connection)
     parts = [
         f"SELECT change, row, {int(name == 'kept')} FROM {name} WHERE change > ?"  # noqa: S608
@@ -99,15 +100,13 @@ def _add_block(connection: Connection, done: int) -> bool:
     ]
     query = f"{' UNION ALL '.join(parts)} ORDER BY change LIMIT {N_ROWS}"
     found = connection.execute(query, [done] * len(tables)).fetchall()
-    if len(found) < N_ROWS:
-        return False
+    last = found[-1][0] if len(found) == N_ROWS else newest
     rows = [_listed(row, bool(is_kept)) for _, row, is_kept in found]
     whole = [row for row in rows if row is not None]
     data = pack_rows(whole) if len(whole) == len(rows) else b""
     connection.execute(_TABLE)
-    values = (done + 1, found[-1][0], data)
+    values = (done + 1, last, data)
     connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?, ?)", values)
-    return True
 
 
 def _listed(packed: bytes | None, is_kept: bool) -> ListedRow | None:

@@ -15,7 +15,7 @@ from factories import make_label, make_unit
 from autointerp.core.explanations import Label
 from autointerp.dictionary import row_json
 from autointerp.store.labels import FolderLabelStore
-from autointerp.store.labels.label_database import LabelDatabase
+from autointerp.store.labels.label_database import LabelDatabase, change_of
 from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.labels.listed_blocks import N_ROWS, add_blocks, pack_rows, unpack_rows
 from autointerp.store.search import LabelIndex, LabelQuery
@@ -188,6 +188,26 @@ def test_a_put_that_fills_no_block_reads_no_label(folder: Path) -> None:
         add_blocks(connection, 5 * N_ROWS + 300)
     assert any("FROM blocks" in statement for statement in said)
     assert not any("FROM labels" in statement for statement in said)
+
+
+def test_few_labels_that_are_put_again_and_again_have_their_rows_read_once_in_so_many_puts(
+    tmp_path: Path,
+) -> None:
+    store, n = FolderLabelStore(tmp_path, short_row), 30
+    with store.batch():
+        for turn in range(N_ROWS // n + 2):
+            for index in range(n):
+                store.put_label(label_of(index, f"names {turn}"))
+    assert len(blocks_of(tmp_path)) == 1
+    said: list[str] = []
+    database = LabelDatabase(tmp_path / "scores" / "labels.sqlite").database
+    with database.writing() as connection:
+        newest = change_of(connection) - 1
+        connection.set_trace_callback(said.append)
+        add_blocks(connection, newest)
+    assert not any("FROM labels" in statement for statement in said)
+    assert set(descriptions(store).values()) == {f"names {N_ROWS // n + 1}"}
+    assert len(descriptions(store)) == n
 
 
 def test_a_store_without_rows_has_no_blocks(folder: Path) -> None:
