@@ -246,6 +246,8 @@ class Unpacker:
 
 
 def _with_gaps(missing: Sequence[int], values: Sequence[float]) -> list[float | None]:
+    if sum(not one for one in missing) != len(values):
+        raise ValueError("its numbers are not as many as they should be")
     there = iter(values)
     return [None if is_missing else next(there) for is_missing in missing]
 

@@ -66,6 +66,15 @@ def test_zeros_that_are_not_as_many_as_they_should_be_are_damage(n: int) -> None
         Unpacker(damaged, by_place=True).floats()
 
 
+@pytest.mark.parametrize("missing", [[0], [0, 1, 1], [0, 0, 0]])
+def test_more_or_fewer_numbers_than_there_should_be_are_damage(missing: list[int]) -> None:
+    packer = Packer(by_place=True)
+    packer.ints(missing)
+    packer.floats([0.5, 0.25])
+    with pytest.raises(ValueError, match="not as many as they should be"):
+        Unpacker(packer.data, by_place=True).optional_floats()
+
+
 def test_zeros_within_zeros_and_more_digits_than_there_may_be_are_damage() -> None:
     within = struct.pack("<cI", b"s", 9) + struct.pack("<cI", b"B", 0)
     with pytest.raises(ValueError, match="arrays are of another kind"):
