@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Protocol, cast
 
@@ -85,14 +85,38 @@ def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
         explain=explain,
         validation=validation,
     )
-    shares = parse_spec(spec)
+    return _load(config, tokenizer, progress, None)
+
+
+def load_corpus_texts(
+    config: CorpusConfig,
+    tokenizer: TextTokenizer | HasTokenizer,
+    *,
+    progress: Progress | None = None,
+) -> tuple[TokenCorpus, Mapping[str, tuple[str, str]]]:
+    """As `load_corpus`, with the text of every document and the source that it was read from.
+
+    Raises:
+        InputError, UpstreamError: as `load_corpus`.
+    """
+    texts: dict[str, tuple[str, str]] = {}
+    return _load(config, tokenizer, progress, texts), texts
+
+
+def _load(
+    config: CorpusConfig,
+    tokenizer: TextTokenizer | HasTokenizer,
+    progress: Progress | None,
+    texts: dict[str, tuple[str, str]] | None,
+) -> TokenCorpus:
+    shares = parse_spec(config.corpus)
     sources = [open_source(share.name) for share in shares]
-    goals = [round(goal * n_tokens) for goal in accumulate(share.weight for share in shares)]
+    goals = [round(goal * config.n_tokens) for goal in accumulate(s.weight for s in shares)]
     named = config.model_copy(update={"corpus": _spelled_out(sources, shares)})
     text_tokenizer, progress = _text_tokenizer(tokenizer), progress or SilentProgress()
     kept = KeptDocuments(text_tokenizer, config, progress)
     for n_windows in _WINDOWS_A_DOCUMENT:
-        reader = _Reader(kept, config, n_windows)
+        reader = _Reader(kept, config, n_windows, texts)
         documents = [
             windows
             for source, goal in zip(sources, goals, strict=True)
@@ -109,8 +133,16 @@ def load_corpus(  # noqa: PLR0913 - a convenience for notebooks
 class _Reader:
     """Reads sources one after the other; a document that stands in two of them is read once."""
 
-    def __init__(self, kept: KeptDocuments, config: CorpusConfig, n_windows: int) -> None:
+    def __init__(
+        self,
+        kept: KeptDocuments,
+        config: CorpusConfig,
+        n_windows: int,
+        texts: dict[str, tuple[str, str]] | None,
+    ) -> None:
+        """Puts the text of each document that is taken, and its source's name, into ``texts``."""
         self._kept, self._config, self._n_windows = kept, config, n_windows
+        self._texts = texts
         kept.begin()
         self._seen: set[str] = set()
         self._broken: list[str] = []
@@ -145,7 +177,10 @@ class _Reader:
             )
         pool, self._n_copies = WindowPool(asked, self._n_windows), 0
         for document in self._kept.of(source):
-            self._add(pool, valid_text(document.text), valid_text(document.source))
+            text = valid_text(document.text)
+            is_taken = self._add(pool, text, valid_text(document.source))
+            if is_taken and self._texts is not None:
+                self._texts[document_id(text)] = text, source.name
             if pool.is_full:
                 self.left_documents = True
                 break
@@ -157,19 +192,20 @@ class _Reader:
         self._n_taken += sum(len(windows.tokens) for windows in chosen)
         return chosen
 
-    def _add(self, pool: WindowPool, text: str, source: str) -> None:
+    def _add(self, pool: WindowPool, text: str, source: str) -> bool:
         if not text.strip():
             self._n_empty += 1
-            return
+            return False
         document = document_id(text)
         if document in self._seen:
             self._n_copies += 1
-            return
+            return False
         self._seen.add(document)
         windows = self._windows(text, document, source, missing=pool.n_missing)
         if windows is not None:
             pool.add(windows)
             self._kept.take(document)
+        return windows is not None
 
     def _windows(
         self, text: str, document: str, source: str, *, missing: int
