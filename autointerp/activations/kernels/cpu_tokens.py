@@ -132,7 +132,7 @@ def add_dense(
             waiting = 0
         for token in range(n_tokens):
             at = first + np.uint64(token) * step
-            _find_places(codes, at, n, places, n * np.uint64(waiting + token))
+            find_places(codes, at, n, places, n * np.uint64(waiting + token))
         waiting += n_tokens
     return waiting
 
@@ -223,9 +223,10 @@ def _add_token(codes: Codes, block: Block, row: int, limit: Any) -> None:
 
 
 @njit(nogil=True, cache=CACHED, inline="always")
-def _find_places(
+def find_places(
     codes: Codes, first: np.uint64, n: np.uint64, places: NDArray[np.uint8], at: np.uint64
 ) -> None:
+    """Writes the signed bins of the n activations from the first to `places` from `at` on."""
     kind, n_bits = codes.dtype.type, n_bits_of(codes.dtype.type)
     for i in range(n):
         places[at + i] = _place(codes[first + i], kind, n_bits)

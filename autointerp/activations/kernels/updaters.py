@@ -133,11 +133,11 @@ class CpuUpdater(Updater):
             np.float32(threshold),
             _mostly_zero(acts),
         )
-        if not add_units(arrays, given, _as_many_threads_as_torch()) <= LARGEST:
+        if not add_units(arrays, given, as_many_threads_as_torch()) <= LARGEST:
             raise ImpossibleActivationError
 
     def _flush(self, state: HookState) -> None:
-        _as_many_threads_as_torch()
+        as_many_threads_as_torch()
         flush_units(self._tokens, state.histogram.numpy())
         for side in range(2):
             flush_units(self._peaks[side], state.peak_histogram[side].numpy())
@@ -176,7 +176,7 @@ class DeviceUpdater(Updater):
             raise ImpossibleActivationError
 
 
-def _as_many_threads_as_torch() -> int:
+def as_many_threads_as_torch() -> int:
     """How many threads compiled code takes from now on.
 
     Both take them from one pool, which is made anew, for milliseconds, at each change of its size.
