@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         UpstreamError,
     )
     from autointerp.core.explanations import Label, LabelStatus
+    from autointerp.core.feature_search import FindReport, FoundUnit
     from autointerp.core.ids import Side, UnitId
     from autointerp.core.unit_matches import MatchReport, UnitMatch
     from autointerp.corpora import TokenCorpus, load_corpus
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
     )
     from autointerp.wiring.evidence_runs import causal_evidence
     from autointerp.wiring.file_runs import score_explanation
+    from autointerp.wiring.find_runs import find
     from autointerp.wiring.match_runs import match_units
     from autointerp.wiring.memory_runs import label
     from autointerp.wiring.rescore_runs import rescore
@@ -78,6 +80,7 @@ __getattr__ = lazy_names(
         "core.causal_request": "CausalRequest",
         "core.config": "CollectConfig CorpusConfig ExplainConfig JobSpec ScoreConfig SelectConfig",
         "core.errors": "AutointerpError InputError StorageError UpstreamError",
+        "core.feature_search": "FindReport FoundUnit",
         "core.ids": "Side UnitId",
         "core.explanations": "Label LabelStatus",
         "core.unit_matches": "MatchReport UnitMatch",
@@ -92,6 +95,7 @@ __getattr__ = lazy_names(
         ),
         "wiring.evidence_runs": "causal_evidence",
         "wiring.file_runs": "score_explanation",
+        "wiring.find_runs": "find",
         "wiring.match_runs": "match_units",
         "wiring.memory_runs": "label",
         "wiring.rescore_runs": "rescore",
@@ -107,6 +111,8 @@ __all__ = [
     "CorpusConfig",
     "Dictionary",
     "ExplainConfig",
+    "FindReport",
+    "FoundUnit",
     "HookSummary",
     "HookUnits",
     "InputError",
@@ -136,6 +142,7 @@ __all__ = [
     "all_neurons",
     "causal_evidence",
     "collect",
+    "find",
     "label",
     "live_activations",
     "load_corpus",

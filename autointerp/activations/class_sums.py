@@ -54,7 +54,7 @@ def sum_by_class(  # noqa: PLR0913 - the parts of a pass
         hook: _CpuSums(len(own)) if device.type == "cpu" else _DeviceSums(len(own), device)
         for hook, own in indices.items()
     }
-    progress.start("rank", int(np.diff(labelled.corpus.starts)[windows.start :].sum()), "tokens")
+    progress.start("rank", labelled.classes_of(windows).size, "tokens")
     for tokens, classes, n_tokens in _batches(labelled, windows, batch_windows):
         # Made once a batch, not once a hook point.
         rows = [np.flatnonzero(np.isin(classes, row)) for row in _ROWS]
@@ -164,11 +164,8 @@ class _DeviceSums(_Sums):
     """In whole-tensor operations, on any device."""
 
     def __init__(self, n_units: int, device: torch.device) -> None:
-        wide = {"dtype": torch.float64, "device": device}
-        self._sums, self._squares = (
-            torch.zeros((2, n_units), **wide),
-            torch.zeros((2, n_units), **wide),
-        )
+        self._sums = torch.zeros((2, n_units), dtype=torch.float64, device=device)
+        self._squares = torch.zeros_like(self._sums)
         shape = (2, n_units, N_SIGNED_BINS)
         self._counts = torch.zeros(shape, dtype=torch.int64, device=device)
         self._n = np.zeros(2, np.int64)

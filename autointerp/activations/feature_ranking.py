@@ -1,0 +1,133 @@
+"""The units of a model ranked by how well each tells a feature, tested on other documents."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from autointerp.activations.class_sums import sum_by_class
+from autointerp.activations.token_examples import TokenSample
+from autointerp.core.feature_search import FoundLayer, FoundUnit
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.progress import Progress
+from autointerp.corpora.features import LabelledCorpus
+from autointerp.statistics.confusion import average_precision
+from autointerp.statistics.probing.ranking import Measure, UnitMeasures, measure_units
+from autointerp.subjects import HookUnits, SubjectModel
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FeatureRanking:
+    """Measures of all units, by hook point."""
+
+    subject: str
+    measure: Measure
+    units: tuple[HookUnits, ...]
+    measures: Mapping[str, UnitMeasures]
+
+    def layers(self) -> tuple[FoundLayer, ...]:
+        """All hook points, that of the best unit first."""
+        found = []
+        for group in self.units:
+            place = int(self.measures[group.hook].best(self.measure, 1)[0])
+            best = UnitId(self.subject, group.hook, group.indices[place])
+            value = self._values(group.hook)[place]
+            found.append(FoundLayer(group.hook, len(group.indices), best, _known(value)))
+        return tuple(sorted(found, key=lambda one: -_order(one.value)))
+
+    def best_of(self, hook: str, n: int) -> tuple[int, ...]:
+        """Indices of the best units of a hook point, best first."""
+        own = next(group.indices for group in self.units if group.hook == hook)
+        return tuple(own[place] for place in self.measures[hook].best(self.measure, n).tolist())
+
+    def best(self, n: int) -> tuple[tuple[str, int], ...]:
+        """Hook point and place among its units of the best of all, best first."""
+        every = [
+            (-_order(_known(self._values(group.hook)[place])), number, place)
+            for number, group in enumerate(self.units)
+            for place in self.measures[group.hook].best(self.measure, n).tolist()
+        ]
+        return tuple((self.units[number].hook, place) for _, number, place in sorted(every)[:n])
+
+    def found(
+        self,
+        best: Sequence[tuple[str, int]],
+        activations: Mapping[str, Mapping[int, NDArray[np.float32]]],
+        sample: TokenSample,
+    ) -> tuple[FoundUnit, ...]:
+        """The units at these places, tested by their activations on a sample of other documents.
+
+        Activations are by hook point and index, shape (n_examples,).
+        """
+        indices = {group.hook: group.indices for group in self.units}
+        result = []
+        for hook, place in best:
+            own = self.measures[hook]
+            index = indices[hook][place]
+            high, low = own.average_precision[place], own.average_precision_of_low[place]
+            side = Side.NEGATIVE if _order(_known(low)) > _order(_known(high)) else Side.POSITIVE
+            values = side.sign * activations[hook][index]
+            result.append(
+                FoundUnit(
+                    UnitId(self.subject, hook, index),
+                    side,
+                    mean_difference=float(own.mean_difference[place]),
+                    f_statistic=_known(own.f_statistic[place]),
+                    average_precision=_known(max(high, low)) or 0.0,
+                    mutual_information=_known(own.mutual_information[place]) or 0.0,
+                    tested=precision_of(values, sample),
+                )
+            )
+        return tuple(result)
+
+    def _values(self, hook: str) -> NDArray[np.float64]:
+        own = self.measures[hook]
+        if self.measure == "average_precision":
+            return np.fmax(own.average_precision, own.average_precision_of_low)
+        values: NDArray[np.float64] = getattr(own, self.measure)
+        return np.abs(values)
+
+
+def rank_units(
+    subject: SubjectModel,
+    labelled: LabelledCorpus,
+    units: Sequence[HookUnits],
+    *,
+    measure: Measure,
+    progress: Progress | None = None,
+) -> FeatureRanking:
+    """All units, measured in one pass over the documents that are not held out.
+
+    Raises:
+        InputError: units that do not exist, or an activation that is no finite number.
+    """
+    sums = sum_by_class(subject, labelled, units, labelled.train, progress=progress)
+    measures = {hook: measure_units(sums.pop(hook)) for hook in list(sums)}
+    return FeatureRanking(subject.name, measure, tuple(units), measures)
+
+
+def precision_of(values: NDArray[np.floating], sample: TokenSample) -> float | None:
+    """Average precision of high values among all tokens that the sample stands for.
+
+    None where a class is missing.
+    """
+    if sample.has.all() or not sample.has.any():
+        return None
+    order = np.argsort(-values, kind="stable")
+    weights = sample.weights[order]
+    positive, every = np.cumsum(weights * sample.has[order]), np.cumsum(weights)
+    # Equal values are one threshold: the last of them holds all.
+    ends = np.flatnonzero(np.diff(values[order], append=np.nan) != 0)
+    return float(average_precision(positive[ends], every[ends]))
+
+
+def _known(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _order(value: float | None) -> float:
+    return -1.0 if value is None else value

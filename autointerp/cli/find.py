@@ -1,0 +1,112 @@
+"""``autointerp find``: which units of a model carry a feature."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autointerp.cli.command_options import AsJson, Corpus, Subject, Tokens, Units
+from autointerp.cli.option_groups import with_options
+from autointerp.cli.rendering.console import print_json, result_console, say_loading
+from autointerp.cli.rendering.progress_bars import shown_progress
+
+_N_TOKENS = 65_536
+_FeatureName = Annotated[
+    str | None,
+    typer.Option(
+        help="A ready feature: years, capitals, code-comment, corpus:python, "
+        '"compound:social security" ...; an unknown one lists all.'
+    ),
+]
+_Regex = Annotated[
+    str | None, typer.Option(help="A regular expression: tokens that overlap a match.")
+]
+_Positive = Annotated[
+    Path | None, typer.Option(help="Texts with the feature, one a line, or JSON lines.")
+]
+_Negative = Annotated[Path | None, typer.Option(help="Texts without it.")]
+_Dataset = Annotated[
+    Path | None,
+    typer.Option(help='JSON lines: {"text", "label"}, {"text", "spans"} or {"tokens", "labels"}.'),
+]
+_NCtx = Annotated[int, typer.Option(help="Tokens per window.", min=2, max=4096)]
+_RankBy = Annotated[
+    str,
+    typer.Option(
+        help="What units are ranked by: average_precision, f_statistic, mean_difference, "
+        "mutual_information."
+    ),
+]
+_Limit = Annotated[int, typer.Option(help="So many of the best units.", min=1, max=1000)]
+_Dir = Annotated[
+    Path | None,
+    typer.Option("--dir", help="Folder of a dictionary, whose labels stand beside the units."),
+]
+_Seed = Annotated[int, typer.Option(help="Seed of the documents and the tokens drawn.", min=0)]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+
+    @app.command(epilog="Example: autointerp find smollm2-135m --feature years --dir runs/smollm2")
+    @partial(
+        with_options,
+        helps={
+            "units": "Units that are ranked (default: all neurons): all, layer:5, 5:0-99, a hook "
+            "point with indices, sae:FOLDER:0-99.",
+            "corpus": "Text that --feature and --regex look in (default: the feature's own).",
+            "tokens": f"Tokens to read (default: {_N_TOKENS:,}).",
+        },
+    )
+    def find(  # noqa: PLR0913 - one parameter an option
+        subject: Subject = None,
+        *,
+        feature: _FeatureName = None,
+        regex: _Regex = None,
+        positive: _Positive = None,
+        negative: _Negative = None,
+        dataset: _Dataset = None,
+        units: Units = None,
+        corpus: Corpus = None,
+        tokens: Tokens = None,
+        n_ctx: _NCtx = 64,
+        rank_by: _RankBy = "average_precision",
+        limit: _Limit = 20,
+        folder: _Dir = None,
+        seed: _Seed = 0,
+        as_json: AsJson = False,
+    ) -> None:
+        """Finds the units of all layers that tell a feature best, tested on other documents."""
+        say_loading()
+        # Imported when the command runs: they bring torch, which takes seconds.
+        from autointerp.cli.rendering.find_table import print_found  # noqa: PLC0415
+        from autointerp.settings import read_settings  # noqa: PLC0415
+        from autointerp.wiring.find_runs import find as find_feature  # noqa: PLC0415
+
+        with shown_progress() as progress:
+            report = find_feature(
+                subject or "smollm2-135m",
+                feature,
+                regex=regex,
+                positive=positive,
+                negative=negative,
+                dataset=dataset,
+                units=units or "all",
+                corpus=corpus,
+                tokens=tokens or _N_TOKENS,
+                n_ctx=n_ctx,
+                measure=rank_by,
+                n=limit,
+                dictionary=folder,
+                seed=seed,
+                settings=read_settings(),
+                progress=progress,
+            )
+        if as_json:
+            print_json(asdict(report))
+        else:
+            print_found(report, result_console())

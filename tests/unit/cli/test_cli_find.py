@@ -1,0 +1,166 @@
+"""``autointerp find``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import Cli
+from planted import planted_subject, planted_texts
+from rich.console import Console
+from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
+
+import autointerp as ai
+from autointerp.cli.rendering.find_table import print_found
+from autointerp.core.feature_search import ClassCounts, FindReport, FoundLayer, FoundUnit
+from autointerp.core.ids import Side, UnitId
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "small"
+    tiny_gpt2().save_pretrained(folder)
+    tiny_tokenizer().save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_texts(tmp_path_factory.mktemp("texts"), tiny_texts(60, n_words=40))
+
+
+def test_units_that_tell_a_word_are_found(cli: Cli, model: Path, texts: Path) -> None:
+    ended = cli(
+        *("find", str(model), "--regex", "river|stones", "--corpus", str(texts)),
+        *("--tokens", "2000", "--n-ctx", "16", "--limit", "5", "--json"),
+    )
+    assert ended.code == 0, ended.err
+    report = json.loads(ended.out)
+    assert len(report["units"]) == 5
+    assert report["n_units"] == 128
+    assert {layer["hook"] for layer in report["layers"]} == {
+        f"blocks.{layer}.mlp.hook_post" for layer in range(2)
+    }
+    best = report["units"][0]
+    counts = report["tested"]
+    chance = counts["n_positive"] / (counts["n_positive"] + counts["n_negative"])
+    assert best["tested"] > 1.5 * chance > 0
+    values = [one["average_precision"] for one in report["units"]]
+    assert values == sorted(values, reverse=True)
+
+
+def test_a_planted_neuron_is_the_best_one_for_its_rule(tmp_path: Path) -> None:
+    folder = write_texts(tmp_path, planted_texts(60, n_words=60))
+    given = {"corpus": str(folder), "tokens": 3000, "n_ctx": 32}
+    report = ai.find(planted_subject(), regex="(?<=Rhine )bank|(?<=Nile )bank", **given)
+    best = report.units[0]
+    assert (best.unit.index, best.side) == (1, Side.POSITIVE)
+    # Where the river is in the window before, the neuron does not see it.
+    assert min(best.tested or 0, best.average_precision) > 0.95
+    assert report.tested.n_hard > 8
+    # Months are where neuron 0 is higher than at rivers.
+    both = ai.find(planted_subject(), regex="May|June|July", **given)
+    assert (both.units[0].unit.index, both.units[0].tested) == (0, pytest.approx(1.0))
+
+
+def test_a_dataset_and_two_files_are_looked_in(model: Path, tmp_path: Path) -> None:
+    rows = [
+        {"text": text, "spans": [[text.index("river"), text.index("river") + 5]]}
+        for text in tiny_texts(60, n_words=40)
+        if "river" in text
+    ]
+    dataset = tmp_path / "spans.jsonl"
+    dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    subject = ai.load_subject(str(model))
+    by_span = ai.find(subject, dataset=dataset, n_ctx=16, n=3)
+    assert by_span.corpus == "spans.jsonl"
+    assert by_span.ranked.n_positive + by_span.tested.n_positive == len(rows)
+    positive, negative = tmp_path / "p.txt", tmp_path / "n.txt"
+    positive.write_text("".join(f"the river runs {n}\n" for n in range(60)))
+    negative.write_text("".join(f"old stones sleep {n}\n" for n in range(60)))
+    by_text = ai.find(subject, positive=positive, negative=negative, units="layer:1", n_ctx=16)
+    assert len(by_text.units) == 20
+    assert by_text.n_units == 64
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ((), "what is looked for? Give one of --feature, --regex"),
+        (("--feature", "years", "--regex", "a"), "found --feature and --regex"),
+        (("--feature", "yeers"), "did you mean years"),
+        (("--regex", "("), "is not a regular expression"),
+        (("--positive", "p.txt"), "add --negative FILE"),
+        (("--dataset", "none.jsonl"), "does not exist"),
+        (("--feature", "years", "--rank-by", "chance"), "units are not ranked by chance"),
+        (("--feature", "years", "--corpus", "none.txt"), "does not exist"),
+        (("--feature", "years", "--units", "layer:7"), "has layers 0 to 1"),
+    ],
+)
+def test_what_cannot_be_looked_for_is_refused_before_the_model_is_loaded(
+    cli: Cli, model: Path, more: tuple[str, ...], message: str
+) -> None:
+    ended = cli("find", str(model), *more)
+    assert ended.code == 2
+    assert message in ended.err
+    assert "loading " not in ended.err.replace("loading the libraries", "")
+    assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("pattern", "message"),
+    [("zzz", "is carried by not one of"), (r"(?s).", "is carried by every of")],
+)
+def test_a_match_of_nothing_or_of_everything_is_a_sentence(
+    cli: Cli, model: Path, texts: Path, pattern: str, message: str
+) -> None:
+    words = ("find", str(model), "--regex", pattern, "--corpus", str(texts))
+    ended = cli(*words, "--tokens", "2000", "--n-ctx", "16")
+    assert ended.code == 2
+    assert message in ended.err
+
+
+def test_a_dataset_brings_its_own_text(cli: Cli, model: Path) -> None:
+    ended = cli("find", str(model), "--dataset", "a.jsonl", "--corpus", "wiki")
+    assert ended.code == 2
+    assert "brings its own text" in ended.err
+
+
+def _report(n_layers: int = 2) -> FindReport:
+    def unit(layer: int, index: int, side: Side, label: str | None) -> FoundUnit:
+        name = UnitId("one", f"blocks.{layer}.mlp.hook_post", index)
+        return FoundUnit(name, side, -0.5, None, 0.75, 0.02, 0.61, label)
+
+    counts = ClassCounts(n_positive=100, n_negative=900, n_hard=80, n_documents=30)
+    units = (unit(3, 7, Side.POSITIVE, "years" * 40), unit(1, 5, Side.NEGATIVE, None))
+    layers = tuple(
+        FoundLayer(f"blocks.{layer}.mlp.hook_post", 64, units[0].unit, 0.75)
+        for layer in range(n_layers)
+    )
+    return FindReport(
+        subject="one",
+        feature="years",
+        marks="the last token of a year",
+        hard="the last token of another number",
+        corpus="wiki",
+        measure="average_precision",
+        n_units=128,
+        ranked=counts,
+        tested=counts,
+        units=units,
+        layers=layers,
+    )
+
+
+@pytest.mark.parametrize("width", [60, 80, 160])
+def test_lines_fit_and_say_what_was_found(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    print_found(_report(), Console(width=width, highlight=False, no_color=True))
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    text = " ".join(" ".join(lines).split())
+    assert "Of 128 units of one, 3:7 tells it best by average precision" in text
+    assert "0.61 on documents held out, where chance is 0.10" in text
+    rows = [line.split()[:4] for line in lines if line.startswith(("3:7", "1:5"))]
+    assert rows == [["3:7", "+", "0.61", "0.75"], ["1:5", "-", "0.61", "0.75"]]
+    assert ("mean diff." in text) == (width == 160)
