@@ -28,7 +28,7 @@ Grain = Literal["coarser", "finer", "as fine"]
 
 
 @dataclass(frozen=True, slots=True)
-class FeatureVerdict:
+class ProbeVerdict:
     """How the feature is carried, with the numbers that say so, all on held-out documents."""
 
     carrier: Carrier
@@ -58,7 +58,7 @@ def judge(
     shuffled: Sequence[Baseline],
     train: LabelledExamples,
     test: LabelledExamples,
-) -> FeatureVerdict:
+) -> ProbeVerdict:
     """The verdict on a feature.
 
     Absent: the best probe's correlation is under `LEAST_MCC`, or no higher than a probe's on
@@ -82,7 +82,7 @@ def judge(
             f"no probe finds it: the best correlation is {best:.2f}, probes on shuffled labels "
             f"reach {chance:.2f}, and that is {what}"
         )
-        return FeatureVerdict("absent", None, None, (), best, chance, None, None, None, reason)
+        return ProbeVerdict("absent", None, None, (), best, chance, None, None, None, reason)
     enough = [one for one in probes if _mcc(one) >= ENOUGH * best]
     if not enough:
         most = max(probes, key=_mcc)
@@ -126,11 +126,11 @@ def _verdict(
     chance: float,
     rule: AnyUnitRule | None,
     reason: str,
-) -> FeatureVerdict:
+) -> ProbeVerdict:
     more = probe.scores.precision_less_recall
     spread = None if more.value is None else (more.value, more.low, more.high)
     units, k = probe.probe.units, probe.k
-    return FeatureVerdict(
+    return ProbeVerdict(
         carrier, _grain(more), k, units, best, chance, _mcc(probe), rule, spread, reason
     )
 

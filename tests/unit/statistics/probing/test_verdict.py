@@ -13,7 +13,7 @@ from autointerp.statistics.probing.baselines import (
 )
 from autointerp.statistics.probing.examples import LabelledExamples, split_examples
 from autointerp.statistics.probing.sparse_probes import SweepOptions, sweep_sparse_probes
-from autointerp.statistics.probing.verdict import FeatureVerdict, judge
+from autointerp.statistics.probing.verdict import ProbeVerdict, judge
 
 N_UNITS = 24
 PLANTED = (2, 9, 17)
@@ -43,7 +43,7 @@ def planted(kind: str, seed: int, n: int = 1600) -> LabelledExamples:
     return LabelledExamples(values, has, np.arange(n) // 8, np.ones(n))
 
 
-def verdict_of(kind: str, seed: int) -> FeatureVerdict:
+def verdict_of(kind: str, seed: int) -> ProbeVerdict:
     sides = split_examples(planted(kind, seed), seed=seed)
     ks = (6, 4, 3, 2, 1)
     probes = sweep_sparse_probes(*sides, SweepOptions(ks=ks))
