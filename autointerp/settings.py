@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     """Corpora that submitted jobs may name."""
     folders: Annotated[tuple[Path, ...], NoDecode] = ()
     """Folders from which submitted jobs may name text files, encoders and directions."""
+    rescored: Annotated[tuple[Path, ...], NoDecode] = ()
+    """Folders of ``rescore --out`` whose pages the server shows, separated by commas."""
     providers: Path | None = None
     """JSON file of the LLM endpoints that submitted jobs may name: see `core.providers`."""
     data_dir: Path = Path("autointerp-data")
@@ -114,7 +116,7 @@ class Settings(BaseSettings):
             return {**values, "llm_api_key": values[_OPENAI_KEY]}
         return values
 
-    @field_validator("api_keys", "models", "corpora", "folders", mode="before")
+    @field_validator("api_keys", "models", "corpora", "folders", "rescored", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         if isinstance(value, str):

@@ -148,6 +148,8 @@ class ApiConfig:
     """Generated downloads; safe to delete."""
     indexes: Path | None = None
     """Where indexes of labels are kept for the next start; safe to delete. None keeps none."""
+    rescored: tuple[Path, ...] = ()
+    """Folders of labels on another text, whose pages are shown."""
     replies: Path | None = None
     """The reply cache, of which answers are shown; None shows none."""
     refresh_s: float = 0.25

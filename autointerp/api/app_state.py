@@ -24,6 +24,7 @@ from autointerp.api.problems import Problem
 from autointerp.api.request_limits import ConcurrencyLimit, RateLimits
 from autointerp.api.semantic_search import SemanticSearch
 from autointerp.api.served_comparisons import ServedComparisons
+from autointerp.api.served_rescorings import ServedRescorings
 from autointerp.api.store_reads import BatchedReads, CombinedReads
 from autointerp.api.unit_pages import UnitPages
 from autointerp.orchestration import JobService
@@ -68,6 +69,7 @@ class AppState(Services):
     semantic_search: SemanticSearch
     label_maxima: LabelMaximaCache
     comparisons: ServedComparisons
+    rescorings: ServedRescorings
     batched_reads: BatchedReads
     combined_reads: CombinedReads
     llm_probes: LlmProbes
@@ -99,6 +101,7 @@ def app_state_of(services: Services) -> AppState:
         ),
         label_maxima=LabelMaximaCache(),
         comparisons=ServedComparisons(indexes),
+        rescorings=ServedRescorings(config.rescored),
         batched_reads=reading,
         combined_reads=CombinedReads(reading),
         llm_probes=LlmProbes(),

@@ -17,6 +17,7 @@ from autointerp.api.app import create_app
 from autointerp.api.app_state import Services
 from autointerp.api.connections import HEAD_S, Connections, GuardedProtocol
 from autointerp.api.middleware.security import is_loopback
+from autointerp.api.served_rescorings import ServedRescorings
 from autointerp.core.errors import InputError
 from autointerp.settings import Settings
 from autointerp.wiring.backends import known_shapes, providers_of
@@ -42,8 +43,9 @@ def config_of(settings: Settings) -> ApiConfig:
     """The API's part of the settings.
 
     Raises:
-        InputError: a key or the file of providers cannot be used.
+        InputError: a key, the file of providers or a folder of rescored labels cannot be used.
     """
+    ServedRescorings(settings.rescored)
     return ApiConfig(
         keys=KeyRing.of(key.get_secret_value() for key in settings.api_keys),
         providers=providers_of(settings),
@@ -51,6 +53,7 @@ def config_of(settings: Settings) -> ApiConfig:
         folder=settings.cache_dir / "downloads",
         indexes=settings.cache_dir / "indexes",
         replies=settings.cache_dir / "replies",
+        rescored=settings.rescored,
         limits=ApiLimits(
             job_units=settings.limits_units,
             jobs_waiting=settings.limits_jobs,

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _FORM = "json:DIR, redis://HOST:PORT/0 or unix:///PATH"
 _JSON = "json:"
 
-_Dictionary = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the dictionary.")]
+_Dictionary = Annotated[
+    Path, typer.Argument(metavar="DIR", help="Folder of the dictionary, or of rescored labels.")
+]
 _Format = Annotated[
     str,
     typer.Option(
@@ -49,11 +51,21 @@ def _exported(folder: Path, fmt: str, out: Path, on_unreadable: OnUnreadable) ->
         open_dictionary,
     )
     from autointerp.dictionary.export_formats import FORMATS  # noqa: PLC0415
-    from autointerp.web.static_pages import HTML, export_pages  # noqa: PLC0415
+    from autointerp.dictionary.rescored_files import is_rescored  # noqa: PLC0415
+    from autointerp.web.static_pages import (  # noqa: PLC0415
+        HTML,
+        export_pages,
+        export_rescored_pages,
+    )
 
     if fmt not in {*FORMATS, HTML}:
         known = ", ".join((*FORMATS, HTML))
         raise InputError(f"unknown export format {fmt!r}; the formats are {known}")
+    if is_rescored(folder):
+        if fmt != HTML:
+            msg = f"{folder} holds rescored labels, which are exported as {HTML} alone"
+            raise InputError(f"{msg}; its labels.jsonl has a line a label")
+        return export_rescored_pages(folder, out)
     dictionary = open_dictionary(folder)
     if fmt == HTML:
         return export_pages(dictionary, out, on_unreadable)

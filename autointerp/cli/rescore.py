@@ -21,6 +21,7 @@ from autointerp.cli.command_options import (
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import (
     ExitCode,
+    counted,
     print_json,
     result_console,
     say,
@@ -84,7 +85,10 @@ def register(app: typer.Typer) -> None:
         say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.rescore_table import print_rescored  # noqa: PLC0415
-        from autointerp.dictionary.rescored_labels import rescore_json  # noqa: PLC0415
+        from autointerp.dictionary.rescored_labels import (  # noqa: PLC0415
+            OUT_OF_BUDGET,
+            rescore_json,
+        )
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.rescore_runs import rescore as run  # noqa: PLC0415
 
@@ -116,3 +120,8 @@ def register(app: typer.Typer) -> None:
             print_json(rescore_json(report))
         else:
             print_rescored(report, result_console())
+        if report.n_unpaid:
+            n = counted(report.n_unpaid, "label")
+            how = "run again" if out is None else "run again with --resume"
+            say(f"{n} not scored: {OUT_OF_BUDGET}; raise it and {how}")
+            raise typer.Exit(ExitCode.SOME_FAILED)

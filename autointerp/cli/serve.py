@@ -16,6 +16,13 @@ _Embedded = Annotated[bool, typer.Option("--embedded", help="Start Redis and wor
 _Redis = Annotated[
     str | None, typer.Option(metavar="URL", help="Redis that is shared with workers.")
 ]
+_Rescored = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of rescore --out, whose pages show both texts side by side; repeatable.",
+    ),
+]
 _Data = Annotated[Path | None, typer.Option(metavar="DIR", help="Folder for --embedded's data.")]
 
 
@@ -29,6 +36,7 @@ def register(app: typer.Typer) -> None:
         embedded: _Embedded = False,
         redis: _Redis = None,
         data: _Data = None,
+        rescored: _Rescored = None,
     ) -> None:
         """Serves the API; with --embedded everything that it needs on this machine."""
         say("loading the server")
@@ -39,7 +47,8 @@ def register(app: typer.Typer) -> None:
         if embedded and redis is not None:
             msg = "--embedded starts a Redis of its own; leave out --redis or --embedded"
             raise InputError(msg)
-        changes = {"redis_url": redis, "data_dir": data}
+        folders = None if rescored is None else tuple(rescored)
+        changes = {"redis_url": redis, "data_dir": data, "rescored": folders}
         settings = read_settings().model_copy(
             update={name: value for name, value in changes.items() if value is not None}
         )

@@ -20,6 +20,9 @@ from autointerp.statistics.text_differences import TextDifference, TextScore
 RATE = 0.05
 """Share of labels that are expected to be among those to distrust by mistake."""
 
+OUT_OF_BUDGET = "the budget of the LLM was spent before it"
+"""Why a label is untested that a run with more to spend would test."""
+
 
 class Outcome(StrEnum):
     """What one label came to on the other text."""
@@ -161,6 +164,11 @@ class RescoreReport:
     def n_other_patterns(self) -> int:
         """Of those to distrust, units of which tokens of the other text tell clearly more."""
         return sum(label.has_other_pattern for label in self.distrusted)
+
+    @property
+    def n_unpaid(self) -> int:
+        """Labels that were left out as the LLM's budget was spent."""
+        return sum(label.reason == OUT_OF_BUDGET for label in self.labels)
 
     @property
     def n_under_any_dependence(self) -> int:

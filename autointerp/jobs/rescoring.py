@@ -29,7 +29,7 @@ from autointerp.dictionary.rescored_labels import Outcome, RescoredLabel
 from autointerp.jobs.unit_inputs import RecordsReader, Target, UnitRecords, unit_reader, why_dead
 from autointerp.llm import charge_to
 from autointerp.orchestration.plan import CHUNK
-from autointerp.pipeline.text_rescoring import LearnedLabel, OtherText, rescored_label
+from autointerp.pipeline.text_rescoring import LearnedLabel, OtherText, TriedLabel, rescored_label
 from autointerp.scorers import Scorer
 from autointerp.subjects import SubjectModel, select_units
 
@@ -68,7 +68,7 @@ class HeldOutReader(UnitReader):
 async def rescore_labels(
     job: RescoreJob,
     targets: Sequence[Target],
-    done: Callable[[Sequence[RescoredLabel]], None],
+    done: Callable[[Sequence[TriedLabel]], None],
 ) -> None:
     """Hands on every label with its scores on both texts, as they are finished.
 
@@ -95,7 +95,7 @@ async def rescore_labels(
 
 async def _chunk(
     job: RescoreJob, reader: UnitReader, records: RecordsReader, targets: Sequence[Target]
-) -> list[RescoredLabel]:
+) -> list[TriedLabel]:
     with job.stage("records"):
         living = [target for target in targets if why_dead(reader, target) is None]
         found = dict(zip(living, records.read(living), strict=True))
@@ -127,13 +127,13 @@ async def _one(
     reader: UnitReader,
     target: Target,
     found: dict[Target, UnitRecords],
-) -> RescoredLabel | None:
+) -> TriedLabel | None:
     """None where the budget does not pay for it."""
     learned, read = job.learned(target), found.get(target)
     if learned.why_not is not None:
-        result = learned.untested(learned.why_not)
+        result = learned.tried(learned.untested(learned.why_not))
     elif read is None:
-        result = _silent(job, reader, learned)
+        result = learned.tried(_silent(job, reader, learned))
     else:
         there = OtherText(read.sets.held_out, read.token_means, read.stats)
         with charge_to("rescore", unit=str(target.unit)):

@@ -11,6 +11,7 @@ from autointerp.core.records import HeldOutSet, NeuronStats, TokenMeans, UnitSet
 from autointerp.core.scores import Trial
 from autointerp.core.seeds import derive_seed
 from autointerp.dictionary.rescored_labels import Outcome, RescoredLabel
+from autointerp.dictionary.rescored_windows import RescoredWindows, shown_windows
 from autointerp.llm import ScriptedModel
 from autointerp.pipeline.held_out import difference, is_free
 from autointerp.scorers import Lookup, Programs, Rules, Scorer, ScoringSet
@@ -18,6 +19,7 @@ from autointerp.scorers.simulation.senses_simulation import SensesSimulation
 from autointerp.statistics.scored_windows import ScoredWindows
 from autointerp.statistics.sufficient_statistics import varies
 from autointerp.statistics.text_differences import JudgedText, text_difference
+from autointerp.store.label_records import ScoredRecord
 
 _NO_RECORDS = "its dictionary keeps no records of its held-out text; label it again"
 
@@ -52,6 +54,16 @@ class LearnedLabel:
             density=label.stats.density,
         )
 
+    def tried(self, found: RescoredLabel, other: tuple[ScoredRecord, ...] = ()) -> TriedLabel:
+        """What it came to with the windows that are kept, `other` being those of the other text."""
+        sets = self.sets
+        own = () if sets is None else shown_windows(sets.held_out, _trials(self.label))
+        if sets is None or not own:
+            return TriedLabel(found)
+        return TriedLabel(
+            found, RescoredWindows(found.unit, found.side, sets.explain.peak, own, other)
+        )
+
     @property
     def why_not(self) -> str | None:
         """Why there is nothing on its own text with which another score could be compared."""
@@ -61,6 +73,15 @@ class LearnedLabel:
         if not any(trial.predicted is not None for trial in _trials(self.label)):
             return "no scorer predicted activations from it"
         return None if self.sets is not None else _NO_RECORDS
+
+
+@dataclass(frozen=True, slots=True)
+class TriedLabel:
+    """What one label came to, with what people look at."""
+
+    found: RescoredLabel
+    windows: RescoredWindows | None = None
+    """None where nothing of its own text was kept, or predicted."""
 
 
 def why_unscored(label: Label) -> str | None:
@@ -93,7 +114,7 @@ def free_judge(explanation: Explanation) -> Scorer | None:
 
 async def rescored_label(
     learned: LearnedLabel, there: OtherText, judge: Scorer, *, n_asked: int, seed: int
-) -> RescoredLabel:
+) -> TriedLabel:
     """Both scores with their difference; the judge is asked about `n_asked` windows, if anybody.
 
     Raises:
@@ -101,14 +122,14 @@ async def rescored_label(
     """
     label, sets, explanation = learned.label, learned.sets, learned.explanation
     if sets is None or explanation is None:
-        return learned.untested(learned.why_not or _NO_RECORDS)
+        return learned.tried(learned.untested(learned.why_not or _NO_RECORDS))
     # The label predicts what it did: its levels are shares of the peak that it was made with.
     windows = _scoring_set(replace(there.held_out, peak=sets.explain.peak), seed)
     if not is_free(judge, explanation):
         windows = windows.first(n_asked)
     result = await judge.score(explanation, windows)
     if result.failure is not None:
-        return learned.untested(result.failure)
+        return learned.tried(learned.untested(result.failure))
     table = await Lookup(there.token_means).score(explanation, windows)
     ours = _trials(label)
     other = _judged(windows, result.trials)
@@ -118,7 +139,7 @@ async def rescored_label(
         known = Outcome.UNTESTED if varies(other.windows.predicted) else Outcome.ABSENT
     elif change.p is None:
         known = Outcome.UNTESTED
-    return replace(
+    found = replace(
         learned.ending(known, reason),
         scorer=result.scorer,
         own=own,
@@ -130,6 +151,7 @@ async def rescored_label(
         other_density=there.stats.density,
         other_peak=_peak_share(label, there.stats),
     )
+    return learned.tried(found, shown_windows(there.held_out, result.trials))
 
 
 def _scoring_set(windows: HeldOutSet, seed: int) -> ScoringSet:

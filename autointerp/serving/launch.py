@@ -64,6 +64,7 @@ def serve_everything(
         "data_dir": folder,
         "store": settings.store or f"json:{folder / 'labels'}",
         "artifacts": settings.artifacts or str(folder / "artifacts"),
+        "rescored": ",".join(str(one.absolute()) for one in settings.rescored),
     }
     server = Valkey(folder / "valkey")
     supervisor = Supervisor(

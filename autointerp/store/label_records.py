@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Annotated
 
@@ -9,7 +10,8 @@ from autointerp.core import later_fields
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import brief_repr
-from autointerp.core.records import ActivationRecord, Stratum, UnitSets
+from autointerp.core.records import ActivationRecord, HeldOutSet, Stratum, UnitSets
+from autointerp.core.scores import Trial
 from autointerp.store.codec import Codec
 
 
@@ -49,21 +51,25 @@ RECORDS = Codec("records", LabelRecords)
 def label_records(label: Label, sets: UnitSets) -> LabelRecords:
     """The label's explain and held-out records; predictions are found by window."""
     result = label.result(label.preferred) if label.preferred else None
-    predicted = {trial.window: trial.predicted for trial in result.trials} if result else {}
-    held_out = tuple(
-        ScoredRecord(
-            **{field.name: getattr(record, field.name) for field in fields(ActivationRecord)},
-            predicted=predicted.get(record.window),
-        )
-        for record in sets.held_out.records
-    )
     return LabelRecords(
         unit=label.unit,
         side=label.side,
         peak=sets.explain.peak,
         scorer=label.preferred,
         explain=sets.explain.records,
-        held_out=held_out,
+        held_out=scored_records(sets.held_out, result.trials if result else ()),
         strata=sets.held_out.strata,
         shown=sets.shown,
+    )
+
+
+def scored_records(held_out: HeldOutSet, trials: Sequence[Trial]) -> tuple[ScoredRecord, ...]:
+    """The records of a held-out set with what was predicted, found by window."""
+    predicted = {trial.window: trial.predicted for trial in trials}
+    return tuple(
+        ScoredRecord(
+            **{field.name: getattr(record, field.name) for field in fields(ActivationRecord)},
+            predicted=predicted.get(record.window),
+        )
+        for record in held_out.records
     )

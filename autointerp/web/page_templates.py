@@ -17,6 +17,7 @@ ASSETS: Mapping[str, str] = {
     "style.css": "text/css",
     "jobs.css": "text/css",
     "compare.css": "text/css",
+    "rescored.css": "text/css",
     "page.js": "text/javascript",
     "requests.js": "text/javascript",
     "jobs.js": "text/javascript",
@@ -65,6 +66,7 @@ def _environment() -> Environment:
     environment.globals["neutral_prompts"] = NEUTRAL_PROMPTS
     environment.filters["score"] = _score
     environment.filters["percent"] = _percent
+    environment.filters["share"] = lambda value: f"{100 * value:.0f} %"
     environment.filters["kind"] = kind_title
     environment.filters["short"] = lambda value: f"{value:.3g}"
     environment.filters["count"] = lambda value: f"{value:,}"

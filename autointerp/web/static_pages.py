@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -25,6 +25,7 @@ from autointerp.store.search.text_index import TextIndex
 from autointerp.web.model_view import STATUSES, ModelView, layer_lines, median_of
 from autointerp.web.page_links import Links, file_name
 from autointerp.web.page_templates import ASSETS, asset, render
+from autointerp.web.rescored_site import RescoredSite
 from autointerp.web.unit_lists import STATUS_WORDS, glances, unit_lines, unit_paths
 from autointerp.web.unit_profile import UnitProfile
 
@@ -49,12 +50,27 @@ def export_pages(
         InputError: the dictionary has no labels, or something is at `out` already.
         StorageError: a file is damaged, or the disk refuses.
     """
-    return write_folder(out, HTML, lambda folder: _write_pages(dictionary, folder, on_unreadable))
+    return _written(out, lambda: pages_of(dictionary, on_unreadable))
 
 
-def _write_pages(dictionary: Dictionary, folder: Path, on_unreadable: OnUnreadable) -> None:
+def export_rescored_pages(rescored: Path, out: Path | str) -> Path:
+    """The folder that was made: a page of all rescored labels, and one a unit with both texts.
+
+    Raises:
+        InputError: `rescored` holds no report of rescored labels, or something is at `out` already.
+        StorageError: a file is damaged, or the disk refuses.
+    """
+    site = RescoredSite(rescored)
+    return _written(out, lambda: ((path, site.page(path) or "") for path in site.paths()))
+
+
+def _written(out: Path | str, pages: Callable[[], Iterable[tuple[str, str]]]) -> Path:
+    return write_folder(out, HTML, lambda folder: _write_pages(folder, pages()))
+
+
+def _write_pages(folder: Path, pages: Iterable[tuple[str, str]]) -> None:
     needed = set[str]()
-    for path, page in pages_of(dictionary, on_unreadable):
+    for path, page in pages:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         # A token may be half a surrogate pair, which no encoding writes.
         (folder / path).write_text(page, "utf-8", "backslashreplace")

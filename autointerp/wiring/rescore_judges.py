@@ -12,7 +12,6 @@ from autointerp.pipeline.text_rescoring import LearnedLabel, free_judge
 from autointerp.scorers import Scorer
 
 NO_LLM_GIVEN = "its text is scored by an LLM, and none was named: add --llm"
-OUT_OF_BUDGET = "the budget of the LLM was spent before it"
 
 
 def needs_llm(label: Label) -> bool:

@@ -20,12 +20,17 @@ from autointerp.corpora import check_corpus
 from autointerp.dictionary import open_dictionary
 from autointerp.dictionary.chosen_labels import chosen_labels
 from autointerp.dictionary.rescored_files import RescoreFolder
-from autointerp.dictionary.rescored_labels import RescoredLabel, RescoreReport, tested
+from autointerp.dictionary.rescored_labels import (
+    OUT_OF_BUDGET,
+    RescoredLabel,
+    RescoreReport,
+    tested,
+)
 from autointerp.jobs.rescoring import RescoreJob, rescore_labels
 from autointerp.jobs.unit_inputs import Target
 from autointerp.llm import ChatModel
 from autointerp.pipeline import JobVariants
-from autointerp.pipeline.text_rescoring import LearnedLabel, why_unscored
+from autointerp.pipeline.text_rescoring import LearnedLabel, TriedLabel, why_unscored
 from autointerp.settings import Settings
 from autointerp.store.lock import only_writer
 from autointerp.subjects import SubjectModel, load_subject
@@ -41,7 +46,6 @@ from autointerp.wiring.llms import (
 from autointerp.wiring.other_texts import attach_encoders, check_other_text, check_same_subject
 from autointerp.wiring.rescore_judges import (
     NO_LLM_GIVEN,
-    OUT_OF_BUDGET,
     asking_job,
     free_judge_of,
     judge_of,
@@ -176,10 +180,10 @@ class _Rescoring:
             folder.mkdir(parents=True, exist_ok=True)
         return only_writer(folder)
 
-    def _scoreable(self, targets: Sequence[Target]) -> tuple[list[Label], list[RescoredLabel]]:
+    def _scoreable(self, targets: Sequence[Target]) -> tuple[list[Label], list[TriedLabel]]:
         """The labels that can be scored, without trials, and the others with why not."""
         found: list[Label] = []
-        reasons: list[RescoredLabel] = []
+        reasons: list[TriedLabel] = []
         for target in targets:
             label = self._dictionary.label_without_trials(*target)
             if label is None:
@@ -190,11 +194,11 @@ class _Rescoring:
             if why is None:
                 found.append(label)
             else:
-                reasons.append(LearnedLabel(label, None).untested(why))
+                reasons.append(TriedLabel(LearnedLabel(label, None).untested(why)))
         if not found and not self._results and reasons:
             raise InputError(
                 f"none of {len(reasons):,} labels of {self._request.folder} can be scored; the "
-                f"first, {reasons[0].unit}: {reasons[0].reason}"
+                f"first, {reasons[0].found.unit}: {reasons[0].found.reason}"
             )
         return found, reasons
 
@@ -280,9 +284,10 @@ class _Rescoring:
             try_echo(job, self._settings, budget=self._budget)
         return open_llm(job, self._settings, budget=self._budget, progress=self._progress)
 
-    def _keep(self, labels: Sequence[RescoredLabel]) -> None:
+    def _keep(self, tried: Sequence[TriedLabel]) -> None:
+        labels = [one.found for one in tried]
         if self._kept is not None and labels:
-            self._kept.add(labels)
+            self._kept.add(labels, [one.windows for one in tried if one.windows is not None])
         self._results |= {Target(label.unit, label.side): label for label in labels}
 
     def _note(self, message: str | None) -> None:

@@ -21,8 +21,7 @@ import autointerp as ai
 from autointerp.cli import run
 from autointerp.core.errors import InputError
 from autointerp.dictionary.rescored_files import LINES, RescoreFolder
-from autointerp.dictionary.rescored_labels import Outcome
-from autointerp.wiring.rescore_judges import OUT_OF_BUDGET
+from autointerp.dictionary.rescored_labels import OUT_OF_BUDGET, Outcome
 
 MONTH_UNIT, DEAD_UNIT, NOISE_UNIT = 0, 3, 4
 N_TEXTS, N_TOKENS = 80, 13_000
@@ -193,6 +192,7 @@ def test_results_are_kept_and_an_interrupted_run_goes_on(place: Path, tmp_path: 
         "labels.jsonl",
         "report.json",
         "rescore.json",
+        "windows.sqlite",
     ]
     lines = (out / LINES).read_bytes().splitlines(keepends=True)
     # As a run leaves it that dies while it writes its third line.

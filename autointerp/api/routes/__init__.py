@@ -14,6 +14,7 @@ from autointerp.api.routes.labels import router as labels
 from autointerp.api.routes.moved import pages_router as moved_page
 from autointerp.api.routes.moved import router as moved
 from autointerp.api.routes.pages import router as pages
+from autointerp.api.routes.rescored_pages import router as rescored_pages
 from autointerp.api.routes.service_health import router as health
 from autointerp.api.routes.sign_in import router as sign_in
 from autointerp.api.routes.strongest import router as strongest
@@ -30,5 +31,5 @@ ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
     *(estimates, neuronpedia, health, trials, pages, trial_pages, compare, job_pages, sign_in),
     *(example_pages, moved, moved_page, documents, busy_workers),
-    evidence_requests,
+    *(evidence_requests, rescored_pages),
 )

@@ -81,6 +81,7 @@ def _home(state: AppState, caller: Caller, *, has_session: bool) -> str:
         "missing": [command for queue, command in WORKERS.items() if not workers.get(queue)],
         "form": _form(state),
         "example": EXAMPLE,
+        "rescored": tuple(state.rescorings.all()),
     }
     return render("home.html", values)
 

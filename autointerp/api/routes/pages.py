@@ -67,7 +67,8 @@ async def model_page(
     more = None if page.next is None else f"?{following}"
     # Who asks for something, or for more, wants that.
     glancing = asked == Asked() and cursor is None
-    return await in_thread(partial(_model, model, index, asked, page, more, glancing))
+    make = partial(_model, state, model, index, asked, page, more, glancing)
+    return await in_thread(make)
 
 
 @router.get("/models/{model}/units/{hook}/{index}")
@@ -78,7 +79,8 @@ async def unit_page(model: Model, hook: Hook, index: Index, state: State, _calle
     return await in_thread(partial(_unit, state, unit))
 
 
-def _model(  # noqa: PLR0917
+def _model(  # noqa: PLR0913, PLR0917
+    state: AppState,
     model: str,
     index: LabelIndex,
     asked: Asked,
@@ -93,7 +95,8 @@ def _model(  # noqa: PLR0917
     rows = unit_lines(map(json.loads, page.rows), model, _LINKS)
     looks = tuple(glances(view, model, _LINKS, Random())) if glancing else ()
     shown = ModelView(model, _LINKS, len(of), median_of(scores), lines, rows, more, asked, looks)
-    return render("model.html", {"links": _LINKS, "view": shown})
+    rescored = state.rescorings.of_model(model) if glancing else ()
+    return render("model.html", {"links": _LINKS, "view": shown, "rescored": rescored})
 
 
 def _of_layer(model: str, hook: str) -> str:
@@ -117,6 +120,7 @@ def _unit(state: AppState, unit: UnitId) -> str:
         "view": view,
         "words": STATUS_WORDS,
         "llms": [name for name in state.job_service.policy.llms if name != NO_LLM],
+        "rescored": state.rescorings.of_labels(labels),
         "kept": [one for one in kept if (one.origin.explainer or "").startswith(f"{PERSON}:")],
     }
     return render("unit.html", values)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from autointerp.cli.rendering.console import counted, number, plain_table, visible
+from autointerp.cli.rendering.console import number, plain_table, visible
 from autointerp.cli.rendering.result_tables import one_heading, row_name, side_name
 from autointerp.dictionary.rescored_labels import (
     RATE,
@@ -19,6 +19,7 @@ from autointerp.dictionary.rescored_labels import (
     RescoredLabel,
     RescoreReport,
 )
+from autointerp.dictionary.rescored_words import report_sentences
 
 _WIDE = 120
 _MOST = 20
@@ -41,7 +42,7 @@ _MEANING = {
 
 def print_rescored(report: RescoreReport, console: Console) -> None:
     """Prints what came out, for people."""
-    for line in _sentences(report):
+    for line in report_sentences(report):
         console.print(Text(visible(line)))
     console.print()
     console.print(_layer_table(report, width=console.width))
@@ -58,31 +59,6 @@ def print_rescored(report: RescoreReport, console: Console) -> None:
     console.print()
     for line in _legend(report):
         console.print(Text(visible(line), "dim"))
-
-
-def _sentences(report: RescoreReport) -> Iterator[str]:
-    every = report.all
-    n_lower, n_tested = every.counts[Outcome.LOWER], every.n_tested
-    if not n_tested:
-        yield f"no label could be tested on {report.other}"
-        return
-    yield (
-        f"{n_lower:,} of {counted(n_tested, 'label')} ({n_lower / n_tested:.0%}) learned on "
-        f"{report.corpus} say clearly less about their unit on {report.other}: do not trust them "
-        "there."
-    )
-    if every.median_own is not None and every.median_other is not None:
-        yield (
-            f"The median score is {number(every.median_own)} on {report.corpus} and "
-            f"{number(every.median_other)} on {report.other}, where 1 is a perfect label."
-        )
-    if n_lower:
-        n_other = report.n_other_patterns
-        yield (
-            f"{n_other:,} of the {n_lower:,} follow something else there: beside the label "
-            f"{report.other}'s own tokens tell more of the unit than {report.corpus}'s do on "
-            f"{report.corpus}."
-        )
 
 
 def _layer_table(report: RescoreReport, *, width: int) -> Table:
