@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from autointerp.statistics.bootstrap import Group, Resampling
 from autointerp.statistics.intervals import Ends, t_interval
+from autointerp.statistics.left_out_documents import sums_of_documents
 from autointerp.statistics.scored_windows import Floats
 
 _FEWEST = 2
@@ -40,12 +41,10 @@ def document_interval(
         documents: of each text.
         seed: of the resamples.
     """
-    names = sorted(set(documents))
-    if len(names) < _FEWEST:
+    rows = sums_of_documents(np.stack([sums, sizes], axis=1), documents)
+    if len(rows) < _FEWEST:
         return None, None
-    rows = np.zeros((len(names), 2))
-    np.add.at(rows, [names.index(d) for d in documents], np.stack([sums, sizes], axis=1))
-    groups = [Group(tuple(range(len(names))), math.inf)]
+    groups = [Group(tuple(range(len(rows))), math.inf)]
     return t_interval(value, _ratio, rows, groups, Resampling(seed=seed), fisher=False)
 
 

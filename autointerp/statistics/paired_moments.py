@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.statistics.closed_form_intervals import t_quantile
+from autointerp.statistics.left_out_documents import (
+    FEWEST_DOCUMENTS,
+    left_out_variance,
+    without_each,
+)
 
 Floats = NDArray[np.floating]
 
-FEWEST_DOCUMENTS = 16
-"""Of fewer, nothing is said of how far other documents would be from them."""
 _MOST_PARTS = 256
 """Of more documents some together are left out at a time: sums of each would fill the memory."""
 _CONFIDENCE = 0.95
@@ -126,7 +129,7 @@ class DocumentMoments:
     def __init__(self, n_documents: int, n_pairs: int) -> None:
         n_parts = min(n_documents, _MOST_PARTS)
         self._part_of = np.arange(n_documents) * n_parts // max(1, n_documents)
-        self._sums = np.zeros((7, n_parts, n_pairs))
+        self._sums = np.zeros((n_parts, 7, n_pairs))
         self._is_read = np.zeros(n_documents, dtype=bool)
 
     def add(self, documents: NDArray[np.integer], first: Floats, second: Floats) -> None:
@@ -138,7 +141,7 @@ class DocumentMoments:
         if not len(starts):
             return
         parts = np.ones_like(x), x, y, x * x, y * y, x * y, (x - y) ** 2
-        for total, part in zip(self._sums, parts, strict=True):
+        for total, part in zip(self._sums.swapaxes(0, 1), parts, strict=True):
             np.add.at(total, parts_of[starts], np.add.reduceat(part, starts, axis=0))
 
     @property
@@ -152,17 +155,17 @@ class DocumentMoments:
             return self._values()
 
     def _values(self) -> list[PairedValue]:
-        used = (self._sums[0] > 0).any(axis=1)
-        sums = self._sums[:, used]
-        total = sums.sum(axis=1)
+        used = (self._sums[:, 0] > 0).any(axis=1)
+        sums = self._sums[used]
+        total = sums.sum(axis=0)
         whole = _correlations(total)
-        n = sums.shape[1]
+        n = len(sums)
         low = high = np.full(whole.shape, np.nan)
         if n >= FEWEST_DOCUMENTS:
             # One document, or part of them, left out at a time.
-            without = np.arctanh(_correlations(total[:, None] - sums).clip(-1 + 1e-12, 1 - 1e-12))
-            spread = (n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
-            reach = t_quantile(_CONFIDENCE, n - 1) * np.sqrt(spread)
+            rest = _correlations(without_each(sums).swapaxes(0, 1))
+            without = np.arctanh(rest.clip(-1 + 1e-12, 1 - 1e-12))
+            reach = t_quantile(_CONFIDENCE, n - 1) * np.sqrt(left_out_variance(without))
             middle = np.arctanh(whole.clip(-1 + 1e-12, 1 - 1e-12))
             low, high = np.tanh(middle - reach), np.tanh(middle + reach)
         varied = total[3] - total[1] ** 2 / total[0]

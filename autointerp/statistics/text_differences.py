@@ -9,30 +9,31 @@ Simulated with units of six kinds whose documents differ much, 80 windows drawn 
 difference between the two texts, 400 to 500 pairs each: p is below 0.05 for 3.4 to 5.2 in 100 at 27
 and 24 documents, 2.8 to 6.0 at 16 and 16, up to 9.8 at 12 and 12, and 4 to 9 at 8 and 24.
 
-Sources: Carter, Schnepel and Steigerwald 2017 (effective number of clusters); Satterthwaite 1946.
+Source: Satterthwaite 1946.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from autointerp.core.errors import InputError
 from autointerp.core.records import Stratum
 from autointerp.statistics.closed_form_intervals import t_quantile, t_tails
+from autointerp.statistics.left_out_documents import (
+    FEWEST_DOCUMENTS,
+    left_out_df,
+    left_out_variance,
+    sums_of_documents,
+    without_each,
+)
 from autointerp.statistics.population import population_weights
-from autointerp.statistics.scored_windows import Floats, ScoredWindows
+from autointerp.statistics.scored_windows import ScoredWindows
 from autointerp.statistics.sufficient_statistics import (
     correlation,
     pool_windows,
     why_no_correlation,
 )
-
-FEWEST_DOCUMENTS = 16
-"""Of either text; of fewer nothing is said of how far another document would be from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,37 +132,14 @@ def _estimate(text: JudgedText, confidence: float) -> _Estimate:
     if reason is not None:
         score = TextScore(None, None, None, len(text.windows), n_documents, reason)
         return _Estimate(score, 0.0, 1.0)
-    sums = _sums_of_documents(pool.rows, text.documents)
+    sums = sums_of_documents(pool.rows, text.documents)
     value = float(correlation(sums.sum(axis=0)))
     if n_documents < FEWEST_DOCUMENTS:
         return _Estimate(TextScore(value, None, None, len(text.windows), n_documents, None), 0.0, 1)
-    variance, df = _jackknife(correlation(sums.sum(axis=0) - sums))
+    without = correlation(without_each(sums))
+    variance, df = float(left_out_variance(without)), left_out_df(without)
     reach = math.sqrt(variance) * t_quantile(confidence, df)
     low, high = max(-1.0, value - reach), min(1.0, value + reach)
     return _Estimate(
         TextScore(value, low, high, len(text.windows), n_documents, None), variance, df
     )
-
-
-def _sums_of_documents(rows: Floats, documents: Sequence[str]) -> Floats:
-    places = {document: place for place, document in enumerate(dict.fromkeys(documents))}
-    sums = np.zeros((len(places), rows.shape[1]))
-    np.add.at(sums, [places[document] for document in documents], rows)
-    return sums
-
-
-def _jackknife(left_out: Floats) -> tuple[float, float]:
-    """The variance by values without one document each, and its degrees of freedom.
-
-    Those are 2 over the squared relative error of a variance, from the kurtosis: n - 1 where all
-    documents pull alike, 2 where one alone does.
-    """
-    n = len(left_out)
-    pulls = left_out.mean() - left_out
-    squares = pulls**2
-    variance = float((n - 1) / n * squares.sum())
-    if variance <= 0:
-        return 0.0, n - 1.0
-    kurtosis = float(n * (squares**2).sum() / squares.sum() ** 2)
-    df = 2 * n / (kurtosis - 1) if kurtosis > 1 else n - 1.0
-    return variance, min(max(df, 1.0), n - 1.0)
