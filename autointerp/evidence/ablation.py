@@ -192,6 +192,9 @@ class Ablations:
         sets: Sequence[tuple[HookUnits, ...]],
         turns: tuple[int, ...],
     ) -> tuple[float, ...]:
+        if hold is not Hold.ZERO:
+            # Together: a pass that reads one unit costs as much as one that reads all of them.
+            self._values.read([group for groups in sets for group in groups])
         held = [self._row(groups, hold, passage) for groups in sets]
         rows = PassRows(held[0], tuple(held[1:]), turns)
         ran = self._passes.losses(passage.token_ids, rows)

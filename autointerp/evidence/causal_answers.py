@@ -21,19 +21,16 @@ from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.evidence.ablation import Ablations
+from autointerp.evidence.causal_speed import HeldTexts, ablated_tokens, measured_speed
 from autointerp.evidence.control_units import UnitSet
 from autointerp.evidence.document_intervals import Passage
-from autointerp.evidence.held_passes import HeldPasses, PassRows
-from autointerp.evidence.held_units import HeldUnits
+from autointerp.evidence.held_passes import HeldPasses
 from autointerp.evidence.logit_attribution import attribute
 from autointerp.evidence.patching import patch
 from autointerp.evidence.steered_writing import steered_writing
 from autointerp.subjects import SubjectModel
 
 T = TypeVar("T")
-_Texts = Mapping[UnitSet, Mapping[TextKind, Sequence[Passage] | str]]
-_TRIED = 8
-"""Rows of the pass by which the speed is told."""
 
 
 class CausalTexts(Protocol):
@@ -124,7 +121,7 @@ class _Answers:
             notes=tuple(dict.fromkeys(self._reasons)),
         )
 
-    def _share(self, ablations: Ablations, texts: _Texts) -> None:
+    def _share(self, ablations: Ablations, texts: HeldTexts) -> None:
         """Holds many units on the text that they share, in as few passes as there can be."""
         request, stage = self._request, "all text"
         passages, *others = (each.get(TextKind.ALL, ()) for each in texts.values())
@@ -193,36 +190,22 @@ class _Answers:
             for sign in (1.0, -1.0)
         )
 
-    def _say_cost(self, texts: _Texts) -> None:
-        """At most so many tokens; what controls lose on text that is shared is measured once."""
-        n, shared = 0, set[tuple[TextKind, Passage, tuple[str, ...]]]()
-        of_kinds = [self._request.n_controls * (k in self._request.against) for k in ControlKind]
-        some = None
-        for units, kinds in texts.items():
-            hooks = tuple(sorted({unit.hook for unit in units}))
-            for kind, passages in kinds.items():
-                for passage in () if isinstance(passages, str) else passages:
-                    is_new = (kind, passage, hooks) not in shared
-                    shared.add((kind, passage, hooks))
-                    shares = kind is TextKind.ALL and not of_kinds[1]
-                    rows = 2 - shares + of_kinds[1] + of_kinds[0] * is_new
-                    n += rows * (1 + len(passage.token_ids)) * len(self._request.holds)
-                    some = some or (units, passage)
-        if some is None:
+    def _say_cost(self, texts: HeldTexts) -> None:
+        """How many tokens it takes at most, and how long that is."""
+        some = (
+            (units[0], passage)
+            for units, kinds in texts.items()
+            for passages in kinds.values()
+            for passage in (() if isinstance(passages, str) else passages)
+        )
+        unit, passage = next(some, (None, None))
+        if self._texts is None or unit is None or passage is None:
             return
-        rate = self._rate(*some)
+        n = ablated_tokens(texts, self._request, self._texts.reference)
+        rate = measured_speed(self._subject, unit, passage.token_ids).tokens_per_s
         minutes = n / rate / 60
         took = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"  # noqa: PLR2004
         self._progress.note(
             f"about {n:,} tokens in forward passes, at {rate:,.0f} a second {took}; fewer "
             "--controls, --windows or --texts cost less"
         )
-
-    def _rate(self, units: UnitSet, passage: Passage) -> float:
-        hook, index = units[0].hook, units[0].index
-        held = (HeldUnits.pushed(UnitId(self._subject.name, hook, index), 0.0),)
-        self._passes.losses(passage.token_ids, PassRows(held))
-        before = self._passes.n_tokens, self._passes.seconds
-        self._passes.losses(passage.token_ids, PassRows(held, (held,) * (_TRIED - 2)))
-        spent = max(1e-9, self._passes.seconds - before[1])
-        return (self._passes.n_tokens - before[0]) / spent

@@ -2,40 +2,27 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from autointerp.core.causal_evidence import EvidenceKind, Hold
+from autointerp.core.causal_evidence import EvidenceKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.evidence.causal_answers import CausalTexts
+from autointerp.evidence.causal_speed import Speed, ablated_tokens, measured_speed
 from autointerp.evidence.control_units import UnitSet
-from autointerp.evidence.held_passes import HeldPasses, PassRows
-from autointerp.evidence.held_units import HeldUnits
 from autointerp.subjects import SubjectModel
 
 TextsOf = Callable[[CausalRequest], CausalTexts | None]
 Fits = Callable[[Sequence[UnitSet], CausalRequest], bool]
-_TRIED_ROWS, _TRIED_TOKENS = 8, 64
 _STRENGTHS = 32
 """Steered rows of a prompt in which a strength is found, about; 64 at most."""
 _SIGNS, _WRITINGS = 2, 3
 """Raised and lowered; of each what is written with the unit, without it, and with a control."""
 _FEWER_CONTROLS = (9, 4)
 _FEWEST_CONTROLS = (*_FEWER_CONTROLS, 1, 0)
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How fast a subject model runs with units held."""
-
-    tokens_per_s: float
-    """In a pass of many rows; a row's tokens count once each."""
-    step_s: float
-    """Of a pass of one token behind others, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,30 +47,6 @@ class _Smaller(NamedTuple):
     request: CausalRequest
 
 
-def measured_speed(subject: SubjectModel, unit: UnitId, token_ids: Sequence[int]) -> Speed:
-    """By the faster of two short passes, behind one that is not counted.
-
-    Raises:
-        InputError: no such unit, or one that cannot be held.
-    """
-    subject.check_indices(unit.hook, [unit.index])
-    passes, ids = HeldPasses(subject), tuple(token_ids)[:_TRIED_TOKENS] or (0,)
-    held = (HeldUnits.pushed(unit, 0.0),)
-    passes.next_logits(ids, PassRows(held))
-
-    def fastest(text: tuple[int, ...], n_rows: int) -> tuple[int, float]:
-        """Tokens of a pass, and the fewest seconds: something else may run beside one of two."""
-        spent, before = [], passes.n_tokens
-        for _ in range(2):
-            started = time.perf_counter()
-            passes.next_logits(text, PassRows(held, (held,) * (n_rows - 2)))
-            spent.append(time.perf_counter() - started)
-        return (passes.n_tokens - before) // 2, max(1e-9, min(spent))
-
-    n_tokens, spent_s = fastest(ids, _TRIED_ROWS)
-    return Speed(n_tokens / spent_s, fastest(ids[:1], 2)[1])
-
-
 def causal_cost(
     subject: SubjectModel,
     sets: Sequence[UnitSet],
@@ -93,7 +56,8 @@ def causal_cost(
     """Of a request, about; each of the sets is held together."""
     n_units, n_controls = sum(map(len, sets)), request.n_controls
     if request.kind is EvidenceKind.ABLATION and texts is not None:
-        return CausalCost(sum(_ablated(units, request, texts) for units in sets))
+        held = {units: texts.of(units, request.texts) for units in sets}
+        return CausalCost(ablated_tokens(held, request, texts.reference))
     if request.kind is EvidenceKind.PATCHING:
         n = len(subject.tokenizer.encode(request.prompt or ""))
         return CausalCost(len(sets) * n * (8 + 2 * n_controls))
@@ -146,20 +110,6 @@ def what_fits(sets: Sequence[UnitSet], request: CausalRequest, fits: Fits) -> st
     known = [words for words in map(largest, _smaller(sets, request)) if words is not None]
     least = None if known else largest(_least(sets[:1], request))
     return " or ".join(known) or least or "nothing: `autointerp evidence` has no limit"
-
-
-def _ablated(units: UnitSet, request: CausalRequest, texts: CausalTexts) -> int:
-    rows = 2 + request.n_controls * len(set(request.against))
-    n = sum(
-        1 + len(passage.token_ids)
-        for passages in texts.of(units, request.texts).values()
-        if not isinstance(passages, str)
-        for passage in passages
-    )
-    read = 0
-    if any(hold is not Hold.ZERO for hold in request.holds):
-        read = sum(1 + len(passage.token_ids) for passage in texts.reference)
-    return n * rows * len(request.holds) + read * (1 + request.n_controls)
 
 
 def _a_text(

@@ -103,7 +103,9 @@ class HeldPasses:
 
     def next_logits(self, ids: Sequence[int], rows: PassRows) -> PassValues:
         """Logits of the token behind the text, shape (row, vocab)."""
-        return self._run(ids, rows, lambda logits, _: logits[:, -1])
+        # Logits of every token of a long prompt would be gigabytes.
+        with _last_token_alone(self.subject):
+            return self._run(ids, rows, lambda logits, _: logits[:, -1])
 
     def written(
         self, ids: Sequence[int], held: HeldUnits, norms: FrozenNorms | None = None
@@ -194,7 +196,7 @@ class HeldPasses:
         with rows:
             out = self.subject.bridge.original_model(ids, use_cache=False)
         result: Tensor = getattr(out, "logits", out)
-        if result.shape[:2] != (n_rows, whole.shape[1]):
+        if len(result) != n_rows or result.shape[1] not in {whole.shape[1], 1}:
             raise InputError(
                 f"{self.subject.name} gives no logits for every token, so that nothing can be "
                 "told of its loss"
@@ -217,6 +219,21 @@ class HeldPasses:
             return False
         apart = (once - each).abs().nan_to_num().max()
         return bool(apart <= _ROUNDING[once.dtype] * each.abs().nan_to_num().max())
+
+
+@contextmanager
+def _last_token_alone(subject: SubjectModel) -> Iterator[None]:
+    """While it lasts, logits are of the last token, where the model has a layer that makes them."""
+    head = getattr(subject.bridge, "unembed", None)
+    module = getattr(head, "original_component", head)
+
+    def cut(_module: Any, args: Any) -> Any:
+        return (args[0][:, -1:], *args[1:]) if args else None
+
+    with ExitStack() as stack:
+        if isinstance(module, torch.nn.Module):
+            stack.callback(module.register_forward_pre_hook(cut).remove)
+        yield
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -53,7 +53,8 @@ class PairedBatch(NamedTuple):
     documents: NDArray[np.int64]
     """Position in the corpus of each token's document."""
     apart: tuple[Floats, Floats]
-    """The first model's beside the second's of the next window, in the same order within it."""
+    """The first model's beside the second's of a window of another document, in the same order
+    within it; windows beside which there is none are left out."""
     apart_documents: NDArray[np.int64]
     """Those of the first model's tokens."""
 
@@ -64,25 +65,31 @@ class PairedBatch(NamedTuple):
         second = sides[1].read([text.second for text in texts])
         rows = [first[row][:, text.at_first].T for row, text in enumerate(texts)]
         others = [second[row][:, text.at_second].T for row, text in enumerate(texts)]
-        # Another window's tokens, at about the same place in it.
-        moved = others[1:] + others[:1] if len(others) > 1 else []
-        kept = [min(len(a), len(b)) for a, b in zip(rows, moved, strict=False)]
         of = np.array([text.document for text in texts])
+        # Farther on than any document is long, and so in another one, at about the same place.
+        longest = int(np.unique(of, return_counts=True)[1].max())
+        moved = np.roll(np.arange(len(of)), -max(longest, len(of) // 2))
+        pairs = zip(rows, (others[place] for place in moved), strict=True)
+        kept = np.array([min(len(a), len(b)) for a, b in pairs]) * (of != of[moved])
         return cls(
             (np.concatenate(rows), np.concatenate(others)),
             np.repeat(of, [len(row) for row in rows]),
-            (_first_rows(rows, kept), _first_rows(moved or others, kept)),
-            np.repeat(of[: len(kept)], kept),
+            (_first_rows(rows, kept), _first_rows([others[place] for place in moved], kept)),
+            np.repeat(of, kept),
         )
 
 
 def read_together(windows: range, n_ctx: int) -> Iterator[range]:
-    """Windows that are read at a time: two at least, so that each stands beside another."""
+    """Windows that are read at a time, from all over the text: those of one are of many documents.
+
+    Two or more at a time, where there are as many, so that each stands beside another.
+    """
     n = max(2, min(_MOST_WINDOWS, _MOST_TOKENS // n_ctx))
-    for start in range(windows.start, windows.stop, n):
-        yield range(start, min(start + n, windows.stop))
+    n_parts = max(1, min(-(-len(windows) // n), len(windows) // 2))
+    for first in range(n_parts):
+        yield windows[first::n_parts]
 
 
-def _first_rows(parts: Sequence[Floats], kept: Sequence[int]) -> Floats:
-    """So many rows of each part, of as many parts as are told."""
-    return np.concatenate([parts[0][:0], *(p[:n] for p, n in zip(parts, kept, strict=False))])
+def _first_rows(parts: Sequence[Floats], kept: Iterable[int]) -> Floats:
+    """So many rows of each part."""
+    return np.concatenate([part[:n] for part, n in zip(parts, kept, strict=True)])

@@ -2,7 +2,7 @@
 
 Matches are chosen on the documents that labels are explained and validated on, and tested on those
 held out: the best of thousands is otherwise partly the luckiest. What chance gives goes through
-the same two steps, with each window of one model beside another window of the other.
+the same two steps, with each window of one model beside a window of another document of the other.
 """
 
 from __future__ import annotations

@@ -58,6 +58,29 @@ def test_a_unit_drawn_at_random_stands_anywhere_among_random_units() -> None:
     assert 1 <= sum(p <= 0.1 for p in ps) <= 14
 
 
+def test_means_of_many_units_and_of_controls_are_read_in_one_pass_each() -> None:
+    subject = tiny_subject(tiny_gpt2())
+    texts, passes = passages(subject, 3), list[None]()
+    sets = [(UnitId("tiny", "blocks.1.mlp.hook_post", index),) for index in range(8)]
+    block = subject.bridge.blocks[0]
+    watch = block.register_forward_pre_hook(lambda *_: passes.append(None))
+    counts = {}
+    try:
+        # Again at zero: the first of all also looks at the hook point.
+        for hold in (Hold.ZERO, Hold.MEAN, Hold.ZERO):
+            shared = Ablations(
+                HeldPasses(subject), texts, n_controls=5, against=[ControlKind.UNITS]
+            )
+            passes.clear()
+            shared.prepare(sets, [hold], texts)
+            prepared = len(passes)
+            shared.of(sets[0], [hold], {TextKind.ALL: texts})
+            counts[hold] = prepared, len(passes) - prepared
+    finally:
+        watch.remove()
+    assert counts[Hold.MEAN] == tuple(n + 1 for n in counts[Hold.ZERO])
+
+
 def test_many_units_that_share_text_and_passes_lose_what_each_loses_alone() -> None:
     subject = tiny_subject(tiny_gpt2())
     texts = passages(subject, 3)

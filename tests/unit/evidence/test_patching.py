@@ -61,6 +61,20 @@ def test_the_share_is_that_of_whole_passes(position: int | None) -> None:
     assert found.answers == (" May", "it")
 
 
+def test_of_a_long_prompt_logits_are_made_for_its_last_token_alone() -> None:
+    subject = tiny_subject(tiny_gpt2())
+    unit, shapes = UnitId("tiny", HOOK, 3), set[tuple[int, ...]]()
+    head = subject.bridge.unembed
+    watch = head.register_forward_hook(lambda _, __, out: shapes.add(tuple(out.shape[:2])))
+    try:
+        patch(HeldPasses(subject), (unit,), PROMPT, OTHER, answers=(" May", "it"), n_controls=2)
+    finally:
+        watch.remove()
+    # What is run on two rows is the prompt; a unit, two others and two directions are the rest.
+    assert {(2, 1), (6, 1)} <= shapes
+    assert all(n_rows <= 3 for n_rows, n_tokens in shapes if n_tokens > 1)
+
+
 def test_the_units_that_make_the_difference_restore_all_of_it() -> None:
     passes = HeldPasses(causal_subject())
     asked = {"answers": (" stones", " runs"), "position": 1}

@@ -22,8 +22,8 @@ from autointerp.core.characters import join_tokens
 from autointerp.core.errors import InputError
 from autointerp.core.unit_matches import is_alike, match_tally
 from autointerp.corpora import TokenCorpus, load_corpus
-from autointerp.evidence.aligned_texts import TextPairs, token_ends
-from autointerp.evidence.paired_batches import MatchedSide, read_together
+from autointerp.evidence.aligned_texts import AlignedText, TextPairs, token_ends
+from autointerp.evidence.paired_batches import MatchedSide, PairedBatch, read_together
 from autointerp.evidence.unit_matching import match_sides
 from autointerp.subjects import SubjectModel, parse_units, wrap_subject
 
@@ -164,9 +164,25 @@ def test_unrelated_models_are_no_more_alike_than_chance(
 @pytest.mark.parametrize("n_ctx", [2, 64, 100, 4096])
 def test_long_windows_are_read_fewer_at_a_time_and_each_once(n_ctx: int) -> None:
     parts = list(read_together(range(5, 78), n_ctx))
-    assert [window for part in parts for window in part] == list(range(5, 78))
+    assert sorted(window for part in parts for window in part) == list(range(5, 78))
     # Two at least, so that each stands beside another.
-    assert all(len(part) == 2 or len(part) * n_ctx <= 2048 for part in parts[:-1])
+    assert all(len(part) in {2, 3} or len(part) * n_ctx <= 2048 for part in parts)
+    assert min(map(len, parts)) >= 2
+
+
+def test_by_chance_a_window_stands_beside_one_of_another_document(first: SubjectModel) -> None:
+    documents = (0, 0, 0, 1, 1, 2)
+    texts = [
+        AlignedText(n, document, (n + 1, n + 2), (n + 1, n + 2), np.arange(2), np.arange(2))
+        for n, document in enumerate(documents)
+    ]
+    batch = PairedBatch.of(texts, (_side(first), _side(first)))
+    own, other = batch.sides[0].reshape(6, 2, -1), batch.apart[1].reshape(6, 2, -1)
+    # Three on, as the longest document is three windows long.
+    assert np.array_equal(other, own[[3, 4, 5, 0, 1, 2]])
+    assert batch.apart_documents.tolist() == np.repeat(documents, 2).tolist()
+    alone = PairedBatch.of(texts[:3], (_side(first), _side(first)))
+    assert len(alone.apart[0]) == len(alone.apart[1]) == len(alone.apart_documents) == 0
 
 
 def test_too_many_units_are_refused(first: SubjectModel, corpus: TokenCorpus) -> None:
