@@ -10,10 +10,12 @@ from api_service import listening, make_service, put_labels, say_alive
 from browsing import DESKTOP, PHONE, chromium, layout_shift, opened, overflow, serious_findings
 from factories import make_label, make_record, make_sets, make_unit
 from playwright.sync_api import Browser
+from rescored_folder import DISTRUSTED, rescored_folder
 
 from autointerp.core.explanations import Label
 from autointerp.core.records import UnitSets
 from autointerp.core.sense_types import Sense
+from autointerp.web.rescored_site import unit_path
 
 UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 HOSTILE = (
@@ -31,9 +33,12 @@ COMPARED = "/compare?model=tiny&hook=blocks.5.mlp.hook_post&index=131"
 OWN_COMPARED = "/compare?model=tiny&hook=blocks.5.mlp.hook_post&index=140"
 SENSED = "/models/tiny/units/blocks.5.mlp.hook_post/150"
 MOVED = "/moved?a=tiny&b=other"
+RESCORED = "/rescored/on-python"
+RESCORED_UNIT = f"{RESCORED}/{unit_path(DISTRUSTED)}"
 PAGES = (
     *("/", "/models/tiny", UNIT, f"{UNIT}/trials", COMPARED, f"{COMPARED}&a=tiny&b=other"),
     *("/moved", f"{MOVED}&only=all", "/moved?a=tiny&b=none", SENSED),
+    *(f"{RESCORED}/index.html", RESCORED_UNIT, RESCORED_UNIT.replace("131", "134")),
     *("/models/none", "/models/tiny?q=nothing+is+so", "/example/models/smollm2-135m/index.html"),
 )
 
@@ -47,7 +52,9 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Labels, one with tokens that are markup, control characters and parts of an emoji."""
-    service = make_service(tmp_path_factory.mktemp("site"))
+    folder = tmp_path_factory.mktemp("site")
+    rescored = rescored_folder(folder / "on-python", hostile=HOSTILE)
+    service = make_service(folder / "api", rescored=(rescored,))
     put_labels(service.stores, [hostile_label()])
     service.stores.of("tiny").put_sets(hostile_sets())
     # A second dictionary, in which one unit is another's and one scores much less.
@@ -95,20 +102,41 @@ def test_everybody_can_read_a_page_and_it_fits(
         assert layout_shift(page) < 0.01
 
 
-def test_tokens_are_text_and_nothing_of_them_runs(browser: Browser, site: str) -> None:
-    with opened(browser, f"{site}/models/tiny/units/blocks.5.mlp.hook_post/140") as page:
+@pytest.mark.parametrize("path", ["/models/tiny/units/blocks.5.mlp.hook_post/140", RESCORED_UNIT])
+def test_tokens_are_text_and_nothing_of_them_runs(browser: Browser, site: str, path: str) -> None:
+    with opened(browser, site + path) as page:
         page.on("dialog", lambda dialog: pytest.fail(f"a token ran: {dialog.message}"))
         page.keyboard.press("o")
         shown = page.locator("main").inner_text()
         assert page.locator("main img, main script").count() == 0
         assert "<img" in shown
         assert "{{ 7 * 7 }}" in shown
-        assert "<b>bold</b> claims" in shown
         assert "\x1b" not in page.content()
 
 
+def test_a_label_is_text(browser: Browser, site: str) -> None:
+    for path in (UNIT.replace("131", "140"), f"{RESCORED}/index.html"):
+        with opened(browser, site + path) as page:
+            assert "<b>bold</b> claims" in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize(("width", "is_beside"), [(PHONE, False), (DESKTOP, True)])
+def test_both_texts_of_a_label_stand_side_by_side_where_there_is_room(
+    browser: Browser, site: str, width: int, is_beside: bool
+) -> None:
+    with opened(browser, site + RESCORED_UNIT, width=width) as page:
+        own, other = (one.bounding_box() for one in page.locator(".both > section").all())
+        assert own is not None
+        assert other is not None
+        assert (own["y"] == other["y"]) is is_beside
+        page.keyboard.press("ArrowRight")
+        page.wait_for_url("**/132.html")
+
+
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-@pytest.mark.parametrize("path", ["/models/tiny/units/blocks.5.mlp.hook_post/140", OWN_COMPARED])
+@pytest.mark.parametrize(
+    "path", ["/models/tiny/units/blocks.5.mlp.hook_post/140", OWN_COMPARED, RESCORED_UNIT]
+)
 def test_no_token_leaves_its_row(browser: Browser, site: str, path: str, width: int) -> None:
     with opened(browser, f"{site}{path}", width=width) as page:
         beyond = page.evaluate(

@@ -308,7 +308,7 @@ def test_latents_are_found_in_the_folder_to_which_their_sae_moved(
 
 
 def test_labels_in_words_say_that_they_need_an_llm_and_are_scored_where_one_is_named(
-    labelling: Labelling, endpoint: FakeEndpoint
+    labelling: Labelling, endpoint: FakeEndpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
     given = ["--describe", "llm", "--explainer", "token_activation"]
     assert labelling(labelling.arguments("a", *given, llm=endpoint.base_url)).code == 0
@@ -325,7 +325,8 @@ def test_labels_in_words_say_that_they_need_an_llm_and_are_scored_where_one_is_n
         ai.rescore(folder, other)
     assert len(endpoint.bodies) == n_before
     # First: replies that are kept cost nothing.
-    _check_budget(labelling.folder, folder, other, endpoint, in_words)
+    cost = _check_budget(labelling.folder, folder, other, endpoint, in_words)
+    _check_budget_of_a_run_that_goes_on(labelling.folder, folder, endpoint, cost // 2, capsys)
     report = ai.rescore(folder, other, llm=endpoint.base_url, llm_model="fake")
     scored = [label for label in report.labels if label.unit in in_words and label.other]
     assert scored
@@ -336,8 +337,11 @@ def test_labels_in_words_say_that_they_need_an_llm_and_are_scored_where_one_is_n
 
 def _check_budget(
     place: Path, folder: Path, other: str, endpoint: FakeEndpoint, in_words: set[ai.UnitId]
-) -> None:
-    """A budget that pays for nothing leaves the labels to a run that goes on with more."""
+) -> int:
+    """A budget that pays for nothing leaves the labels to a run that goes on with more.
+
+    Gives what that one costs, in tokens.
+    """
     options: dict[str, Any] = {"llm": endpoint.base_url, "llm_model": "fake", "out": place / "kept"}
     progress = NotedProgress()
     n_before = len(endpoint.bodies)
@@ -345,10 +349,37 @@ def _check_budget(
     assert len(endpoint.bodies) == n_before
     assert any(f"{len(in_words):,} for the LLM to score: " in note for note in progress.notes)
     unpaid = {label.unit for label in poor.labels if label.reason == OUT_OF_BUDGET}
-    assert unpaid
+    assert poor.n_unpaid == len(unpaid) > 0
+    before = _spent(endpoint)
     assert unpaid <= in_words
     rich = ai.rescore(folder, other, budget_tokens=10_000_000, resume=True, **options)
     assert not any(label.reason == OUT_OF_BUDGET for label in rich.labels)
     assert len(endpoint.bodies) > n_before
+    cost = _spent(endpoint) - before
     with pytest.raises(InputError, match="usd"):
         ai.rescore(folder, other, budget_usd=-1, **options)
+    return cost
+
+
+def _spent(endpoint: FakeEndpoint) -> int:
+    return sum(prompt + completion for prompt, completion in endpoint.charged)
+
+
+def _check_budget_of_a_run_that_goes_on(
+    place: Path,
+    folder: Path,
+    endpoint: FakeEndpoint,
+    budget: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What was spent before counts, and labels that are left are told by the exit code."""
+    other = str(write_texts(_made(place / "third"), tiny_texts(60, seed=10)))
+    given = [str(folder), "--corpus", other, "--llm", endpoint.base_url, "--llm-model", "fake"]
+    given += ["--out", str(place / "half"), "--resume"]
+    before = _spent(endpoint)
+    for _ in range(2):
+        code, _, err = cli(capsys, *given, "--budget-tokens", str(budget))
+        assert code == 1
+        assert "not scored: the budget of the LLM was spent before it; raise it and run" in err
+        assert 0 < _spent(endpoint) - before <= budget
+    assert cli(capsys, *given, "--budget-tokens", "10000000")[0] == 0
