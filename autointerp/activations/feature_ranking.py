@@ -39,38 +39,44 @@ class FeatureRanking:
             found.append(FoundLayer(group.hook, len(group.indices), best, _known(value)))
         return tuple(sorted(found, key=lambda one: -_order(one.value)))
 
-    def best_of(self, hook: str, n: int) -> tuple[int, ...]:
-        """Indices of the best units of a hook point, best first."""
-        own = next(group.indices for group in self.units if group.hook == hook)
-        return tuple(own[place] for place in self.measures[hook].best(self.measure, n).tolist())
-
     def best(self, n: int) -> tuple[tuple[str, int], ...]:
-        """Hook point and place among its units of the best of all, best first."""
+        """Hook point and index of the best of all, best first."""
+        return self._best([group.hook for group in self.units], n)
+
+    def candidates(self, n_layers: int, n: int) -> tuple[tuple[str, int], ...]:
+        """The best of those hook points whose best unit is best."""
+        return self._best([layer.hook for layer in self.layers()[:n_layers]], n)
+
+    def _best(self, hooks: Sequence[str], n: int) -> tuple[tuple[str, int], ...]:
         every = [
             (-_order(_known(self._values(group.hook)[place])), number, place)
             for number, group in enumerate(self.units)
+            if group.hook in hooks
             for place in self.measures[group.hook].best(self.measure, n).tolist()
         ]
-        return tuple((self.units[number].hook, place) for _, number, place in sorted(every)[:n])
+        chosen = sorted(every)[:n]
+        return tuple((self.units[i].hook, self.units[i].indices[place]) for _, i, place in chosen)
 
     def found(
         self,
         best: Sequence[tuple[str, int]],
-        activations: Mapping[str, Mapping[int, NDArray[np.float32]]],
+        activations: Mapping[tuple[str, int], NDArray[np.float32]],
         sample: TokenSample,
     ) -> tuple[FoundUnit, ...]:
-        """The units at these places, tested by their activations on a sample of other documents.
+        """These units, tested by their activations on a sample of other documents.
 
         Activations are by hook point and index, shape (n_examples,).
         """
-        indices = {group.hook: group.indices for group in self.units}
+        places = {
+            group.hook: {index: place for place, index in enumerate(group.indices)}
+            for group in self.units
+        }
         result = []
-        for hook, place in best:
-            own = self.measures[hook]
-            index = indices[hook][place]
+        for hook, index in best:
+            own, place = self.measures[hook], places[hook][index]
             high, low = own.average_precision[place], own.average_precision_of_low[place]
             side = Side.NEGATIVE if _order(_known(low)) > _order(_known(high)) else Side.POSITIVE
-            values = side.sign * activations[hook][index]
+            values = side.sign * activations[hook, index]
             result.append(
                 FoundUnit(
                     UnitId(self.subject, hook, index),

@@ -13,6 +13,8 @@ from autointerp.cli.command_options import AsJson, Corpus, Subject, Tokens, Unit
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
+from autointerp.core.errors import InputError
+from autointerp.core.one_line import shortened
 
 _N_TOKENS = 65_536
 _FeatureName = Annotated[
@@ -42,6 +44,15 @@ _RankBy = Annotated[
     ),
 ]
 _Limit = Annotated[int, typer.Option(help="So many of the best units.", min=1, max=1000)]
+_Ks = Annotated[
+    str | None,
+    typer.Option(
+        "--k", help="Units of the probes, such as 16,4,2,1 (default: 256 to 1); 0 for no probes."
+    ),
+]
+_ExactSeconds = Annotated[
+    float, typer.Option(help="Seconds of each exact search of up to 4 units.", min=0)
+]
 _Dir = Annotated[
     Path | None,
     typer.Option("--dir", help="Folder of a dictionary, whose labels stand beside the units."),
@@ -76,6 +87,8 @@ def register(app: typer.Typer) -> None:
         n_ctx: _NCtx = 64,
         rank_by: _RankBy = "average_precision",
         limit: _Limit = 20,
+        k: _Ks = None,
+        exact_seconds: _ExactSeconds = 60.0,
         folder: _Dir = None,
         seed: _Seed = 0,
         as_json: AsJson = False,
@@ -101,6 +114,8 @@ def register(app: typer.Typer) -> None:
                 n_ctx=n_ctx,
                 measure=rank_by,
                 n=limit,
+                ks=None if k is None else parsed_ks(k),
+                exact_s=exact_seconds,
                 dictionary=folder,
                 seed=seed,
                 settings=read_settings(),
@@ -110,3 +125,18 @@ def register(app: typer.Typer) -> None:
             print_json(asdict(report))
         else:
             print_found(report, result_console())
+
+
+def parsed_ks(text: str) -> tuple[int, ...]:
+    """The sizes that are written with commas between; none for ``0``.
+
+    Raises:
+        InputError: something else than numbers.
+    """
+    try:
+        sizes = tuple(int(part) for part in text.split(","))
+    except ValueError as error:
+        raise InputError(
+            f"--k {shortened(text)} is not numbers of units; write for example --k 16,4,2,1"
+        ) from error
+    return () if sizes == (0,) else sizes

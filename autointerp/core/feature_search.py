@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from autointerp.core.feature_probes import FeatureProbes
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import brief_repr
 
@@ -89,6 +90,8 @@ class FindReport:
     """The best, best first."""
     layers: tuple[FoundLayer, ...]
     """All hook points, that of the best unit first."""
+    probes: FeatureProbes | None = None
+    """Probes on few units and the verdict; None where none were asked for."""
     notes: tuple[str, ...] = ()
     """What a reader should know of how it was done."""
     seconds: Mapping[str, float] = field(default_factory=dict)

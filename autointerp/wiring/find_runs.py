@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from autointerp.activations.feature_ranking import FeatureRanking, rank_units
-from autointerp.activations.token_examples import draw_tokens, read_tokens
+from autointerp.activations.feature_ranking import rank_units
+from autointerp.activations.token_examples import TokenSample, draw_tokens, read_tokens
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError, first_problem
+from autointerp.core.feature_probes import FeatureProbes
 from autointerp.core.feature_search import ClassCounts, FindReport, FoundUnit
+from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.text import TextTokenizer
 from autointerp.corpora import check_corpus
@@ -35,15 +39,17 @@ from autointerp.corpora.features import (
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.settings import Settings
 from autointerp.statistics.probing.ranking import Measure
+from autointerp.statistics.probing.sparse_probes import DEFAULT_KS, SweepOptions, check_ks
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
+from autointerp.wiring.feature_probes import examples_of, probe_units
 from autointerp.wiring.units_beforehand import check_units_beforehand
 
 N_LAYERS = 3
 """Hook points whose units are looked at more closely."""
 N_CANDIDATES = 1024
-"""Best units of each of these."""
+"""Best units of these together, on which probes are fitted."""
 _N_EACH = 2048
-"""Tokens of either class that are recorded, at most, to test on."""
+"""Tokens of either class that are recorded, at most, to fit on and to test on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +84,8 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
     n_ctx: int = 64,
     measure: str = "average_precision",
     n: int = 20,
+    ks: Sequence[int] | None = None,
+    exact_s: float = 60.0,
     dictionary: Dictionary | Path | str | None = None,
     seed: int = 0,
     settings: Settings | None = None,
@@ -103,6 +111,9 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
         measure: units are ranked by it: average_precision, f_statistic, mean_difference or
             mutual_information.
         n: so many of the best units are told.
+        ks: sizes of the probes on the best 1,024 units of the best three hook points; from 256
+            to 1 where None, no probes where empty.
+        exact_s: seconds of each exact search, which probes of up to four units get.
         dictionary: what calls the units by their labels.
         seed: of the documents and of the tokens that are drawn.
         settings: from the environment where None.
@@ -120,11 +131,16 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
     chosen = _measure(measure)
     if n < 1:
         raise InputError(f"n is how many of the best units are told; {n} is below 1")
+    options = SweepOptions(DEFAULT_KS if ks is None else tuple(ks), time_limit_s=exact_s, seed=seed)
+    if ks:
+        check_ks(options.ks, N_CANDIDATES)
     if isinstance(subject, str):
         check_units_beforehand(units, subject, settings)
     labels = _opened(dictionary)
     model = _subject(subject, settings, progress)
-    search = _Search(model, parse_units(units, model, seed=seed), chosen, n, seed, progress)
+    parsed = parse_units(units, model, seed=seed)
+    options = _fitting(options, min(N_CANDIDATES, sum(map(len, (g.indices for g in parsed)))), ks)
+    search = _Search(model, parsed, chosen, n, options, progress)
     began = time.monotonic()
     labelled = label(config, model.tokenizer, progress)
     labelled.check()
@@ -133,6 +149,17 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
     if labels is not None:
         report = _with_labels(report, labels, model)
     return report
+
+
+def _fitting(options: SweepOptions, n_units: int, asked: Sequence[int] | None) -> SweepOptions:
+    """The options, with no size of the usual ones that is beyond the units there are.
+
+    Raises:
+        InputError: a size that was asked for is.
+    """
+    if asked:
+        check_ks(options.ks, n_units)
+    return replace(options, ks=tuple(k for k in options.ks if k <= n_units))
 
 
 def _path(given: Path | str | None) -> Path | None:
@@ -231,6 +258,15 @@ def _labelled(unit: FoundUnit, labels: Dictionary) -> FoundUnit:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Recorded:
+    """Drawn tokens and what units do at them."""
+
+    sample: TokenSample
+    lines: Mapping[tuple[str, int], NDArray[np.float32]]
+    """Activations by hook point and index, shape (n_examples,)."""
+
+
 class _Search:
     """One feature, looked for in one model."""
 
@@ -240,27 +276,34 @@ class _Search:
         units: Sequence[HookUnits],
         measure: Measure,
         n: int,
-        seed: int,
+        options: SweepOptions,
         progress: Progress,
     ) -> None:
         self._subject, self._units, self._measure = subject, tuple(units), measure
-        self._n, self._seed, self._progress = n, seed, progress
+        self._n, self._options, self._progress = n, options, progress
         self.seconds: dict[str, float] = {}
 
     def run(self, labelled: LabelledCorpus) -> FindReport:
-        """Ranks, records and tests."""
+        """Ranks, records, probes and tests."""
         if labelled.corpus.n_ctx > self._subject.max_n_ctx:
             raise InputError(
                 f"windows of {labelled.corpus.n_ctx} tokens do not fit {self._subject.name}, "
                 f"which takes {self._subject.max_n_ctx}; lower --n-ctx"
             )
-        began = time.monotonic()
-        ranking = rank_units(
-            self._subject, labelled, self._units, measure=self._measure, progress=self._progress
-        )
-        ranked = time.monotonic()
-        units = self._tested(ranking, labelled)
-        self.seconds |= {"rank": ranked - began, "test": time.monotonic() - ranked}
+        with self._timed("rank"):
+            ranking = rank_units(
+                self._subject, labelled, self._units, measure=self._measure, progress=self._progress
+            )
+        best = ranking.best(self._n)
+        candidates = ranking.candidates(N_LAYERS, N_CANDIDATES) if self._options.ks else ()
+        with self._timed("record"):
+            tested = self._recorded(labelled, labelled.test, (*best, *candidates))
+            fitted = self._recorded(labelled, labelled.train, candidates) if candidates else None
+        probes = None
+        if fitted is not None:
+            with self._timed("probe"):
+                self._progress.note(f"fitting probes on {len(candidates):,} units")
+                probes = self._probed(candidates, fitted, tested)
         return FindReport(
             subject=self._subject.name,
             feature=labelled.name,
@@ -271,27 +314,45 @@ class _Search:
             n_units=sum(len(group.indices) for group in ranking.units),
             ranked=_counts(labelled, labelled.train),
             tested=_counts(labelled, labelled.test),
-            units=units,
+            units=ranking.found(best, tested.lines, tested.sample),
             layers=ranking.layers(),
+            probes=probes,
             notes=labelled.notes,
             seconds=dict(self.seconds),
         )
 
-    def _tested(self, ranking: FeatureRanking, labelled: LabelledCorpus) -> tuple[FoundUnit, ...]:
-        best = ranking.best(self._n)
-        indices = {group.hook: group.indices for group in ranking.units}
+    @contextmanager
+    def _timed(self, stage: str) -> Iterator[None]:
+        began = time.monotonic()
+        yield
+        self.seconds[stage] = time.monotonic() - began
+
+    def _recorded(
+        self, labelled: LabelledCorpus, windows: range, units: Sequence[tuple[str, int]]
+    ) -> _Recorded:
         wanted: dict[str, list[int]] = {}
-        for hook, place in best:
-            wanted.setdefault(hook, []).append(indices[hook][place])
-        sample = draw_tokens(labelled, labelled.test, n_each=_N_EACH, seed=self._seed)
+        for hook, index in dict.fromkeys(units):
+            wanted.setdefault(hook, []).append(index)
+        sample = draw_tokens(labelled, windows, n_each=_N_EACH, seed=self._options.seed)
         read = read_tokens(
             self._subject, labelled.corpus, sample.places, wanted, progress=self._progress
         )
-        columns = {
-            hook: {index: read[hook][:, column] for column, index in enumerate(own)}
+        lines = {
+            (hook, index): read[hook][:, column]
             for hook, own in wanted.items()
+            for column, index in enumerate(own)
         }
-        return ranking.found(best, columns, sample)
+        return _Recorded(sample, lines)
+
+    def _probed(
+        self, candidates: Sequence[tuple[str, int]], fitted: _Recorded, tested: _Recorded
+    ) -> FeatureProbes:
+        units = [UnitId(self._subject.name, hook, index) for hook, index in candidates]
+        train, test = (
+            examples_of(np.stack([one.lines[key] for key in candidates], axis=1), one.sample)
+            for one in (fitted, tested)
+        )
+        return probe_units(units, train, test, self._options)
 
 
 def _counts(labelled: LabelledCorpus, windows: range) -> ClassCounts:

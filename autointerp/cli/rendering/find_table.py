@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import number, plain_table, visible
+from autointerp.cli.rendering.probe_table import print_probes
 from autointerp.cli.rendering.result_tables import one_heading, row_name
 from autointerp.core.feature_search import ClassCounts, FindReport
 
@@ -32,6 +33,9 @@ def print_found(report: FindReport, console: Console) -> None:
     console.print()
     console.print(_table(report, console.width))
     console.print()
+    if report.probes is not None:
+        print_probes(report.probes, console)
+        console.print()
     for line in _legend(report):
         console.print(Text(visible(line), "dim"))
 

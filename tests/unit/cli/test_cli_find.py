@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import Cli
@@ -13,8 +14,15 @@ from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
 
 import autointerp as ai
 from autointerp.cli.rendering.find_table import print_found
+from autointerp.core.feature_probes import (
+    BaselineLine,
+    FeatureProbes,
+    FeatureVerdict,
+    ProbeLine,
+)
 from autointerp.core.feature_search import ClassCounts, FindReport, FoundLayer, FoundUnit
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.scores import Score
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +41,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_units_that_tell_a_word_are_found(cli: Cli, model: Path, texts: Path) -> None:
     ended = cli(
         *("find", str(model), "--regex", "river|stones", "--corpus", str(texts)),
-        *("--tokens", "2000", "--n-ctx", "16", "--limit", "5", "--json"),
+        *("--tokens", "2000", "--n-ctx", "16", "--limit", "5", "--json", "--k", "0"),
     )
     assert ended.code == 0, ended.err
     report = json.loads(ended.out)
@@ -52,15 +60,21 @@ def test_units_that_tell_a_word_are_found(cli: Cli, model: Path, texts: Path) ->
 
 def test_a_planted_neuron_is_the_best_one_for_its_rule(tmp_path: Path) -> None:
     folder = write_texts(tmp_path, planted_texts(60, n_words=60))
-    given = {"corpus": str(folder), "tokens": 3000, "n_ctx": 32}
-    report = ai.find(planted_subject(), regex="(?<=Rhine )bank|(?<=Nile )bank", **given)
+    given: dict[str, Any] = {"corpus": str(folder), "tokens": 3000, "n_ctx": 32}
+    rule = "(?<=Rhine )bank|(?<=Nile )bank"
+    report = ai.find(planted_subject(), regex=rule, ks=(2, 1), **given)
     best = report.units[0]
     assert (best.unit.index, best.side) == (1, Side.POSITIVE)
     # Where the river is in the window before, the neuron does not see it.
     assert min(best.tested or 0, best.average_precision) > 0.95
     assert report.tested.n_hard > 8
+    assert report.probes is not None
+    assert report.probes.verdict.carrier == "one unit"
+    assert [unit.index for unit in report.probes.verdict.units] == [1]
+    assert [(line.k, line.certified) for line in report.probes.lines] == [(2, True), (1, True)]
     # Months are where neuron 0 is higher than at rivers.
-    both = ai.find(planted_subject(), regex="May|June|July", **given)
+    both = ai.find(planted_subject(), regex="May|June|July", ks=(), **given)
+    assert both.probes is None
     assert (both.units[0].unit.index, both.units[0].tested) == (0, pytest.approx(1.0))
 
 
@@ -73,13 +87,15 @@ def test_a_dataset_and_two_files_are_looked_in(model: Path, tmp_path: Path) -> N
     dataset = tmp_path / "spans.jsonl"
     dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
     subject = ai.load_subject(str(model))
-    by_span = ai.find(subject, dataset=dataset, n_ctx=16, n=3)
+    by_span = ai.find(subject, dataset=dataset, n_ctx=16, n=3, ks=())
     assert by_span.corpus == "spans.jsonl"
     assert by_span.ranked.n_positive + by_span.tested.n_positive == len(rows)
     positive, negative = tmp_path / "p.txt", tmp_path / "n.txt"
     positive.write_text("".join(f"the river runs {n}\n" for n in range(60)))
     negative.write_text("".join(f"old stones sleep {n}\n" for n in range(60)))
-    by_text = ai.find(subject, positive=positive, negative=negative, units="layer:1", n_ctx=16)
+    by_text = ai.find(
+        subject, positive=positive, negative=negative, units="layer:1", n_ctx=16, ks=()
+    )
     assert len(by_text.units) == 20
     assert by_text.n_units == 64
 
@@ -95,6 +111,8 @@ def test_a_dataset_and_two_files_are_looked_in(model: Path, tmp_path: Path) -> N
         (("--dataset", "none.jsonl"), "does not exist"),
         (("--feature", "years", "--rank-by", "chance"), "units are not ranked by chance"),
         (("--feature", "years", "--corpus", "none.txt"), "does not exist"),
+        (("--feature", "years", "--k", "2,1025"), "there are 1024: give a k from 1 to 1024"),
+        (("--feature", "years", "--k", "few"), "--k 'few' is not numbers of units"),
         (("--feature", "years", "--units", "layer:7"), "has layers 0 to 1"),
     ],
 )
@@ -121,10 +139,40 @@ def test_a_match_of_nothing_or_of_everything_is_a_sentence(
     assert message in ended.err
 
 
+def test_more_units_than_there_are_in_a_probe_are_a_sentence(cli: Cli, model: Path) -> None:
+    ended = cli("find", str(model), "--feature", "years", "--units", "layer:0", "--k", "65")
+    assert ended.code == 2
+    assert "asked for a probe on k = 65 units, but there are 64" in ended.err
+
+
 def test_a_dataset_brings_its_own_text(cli: Cli, model: Path) -> None:
     ended = cli("find", str(model), "--dataset", "a.jsonl", "--corpus", "wiki")
     assert ended.code == 2
     assert "brings its own text" in ended.err
+
+
+def _probes(carrier: str = "one unit") -> FeatureProbes:
+    unit = UnitId("one", "blocks.3.mlp.hook_post", 7)
+    score = Score("mcc", 0.9, 0.8, 0.95, 500, None)
+    undefined = Score.undefined("precision", "no held-out example is taken", n_windows=500)
+    line = ProbeLine(
+        2, (unit, unit), (1.0, 0.5), score, undefined, score, score, score, False, 0.01, 45
+    )
+    one = ProbeLine(1, (unit,), (1.0,), score, score, score, score, score, True, 0.0, 10)
+    many = ProbeLine(16, (unit,) * 16, (1.0,) * 16, *(score,) * 5, None, None, None)
+    verdict = FeatureVerdict(
+        carrier, "coarser", (unit,), 0.9, 0.2, "one unit reaches a correlation of 0.90"
+    )
+    return FeatureProbes(
+        hooks=tuple(f"blocks.{layer}.mlp.hook_post" for layer in range(3)),
+        n_candidates=1024,
+        n_train=4000,
+        n_test=3000,
+        lines=(many, line, one),
+        dense_mcc=score,
+        baselines=(BaselineLine("shuffled labels", 1, 0.05, 0.21),),
+        verdict=verdict,
+    )
 
 
 def _report(n_layers: int = 2) -> FindReport:
@@ -150,6 +198,7 @@ def _report(n_layers: int = 2) -> FindReport:
         tested=counts,
         units=units,
         layers=layers,
+        probes=_probes(),
     )
 
 
@@ -161,6 +210,10 @@ def test_lines_fit_and_say_what_was_found(width: int, capsys: pytest.CaptureFixt
     text = " ".join(" ".join(lines).split())
     assert "Of 128 units of one, 3:7 tells it best by average precision" in text
     assert "0.61 on documents held out, where chance is 0.10" in text
-    rows = [line.split()[:4] for line in lines if line.startswith(("3:7", "1:5"))]
+    rows = [line.split()[:4] for line in lines if line.startswith(("3:7 ", "1:5 "))]
     assert rows == [["3:7", "+", "0.61", "0.75"], ["1:5", "-", "0.61", "0.75"]]
     assert ("mean diff." in text) == (width == 160)
+    assert "Verdict: one unit (3:7)" in text
+    assert "it is coarser than the feature" in text
+    assert "shuffled labels, k = 1: 0.05, at most 0.21" in text
+    assert ("within 0.0100 nats" in text) == (width == 160)

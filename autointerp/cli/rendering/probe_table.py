@@ -1,0 +1,78 @@
+"""Probes on few units: the verdict in a sentence, a line a size, what chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from autointerp.cli.rendering.console import number, plain_table, visible
+from autointerp.core.feature_probes import FeatureProbes, ProbeLine
+from autointerp.core.one_line import joined
+from autointerp.core.scores import Score
+
+_WIDE = 100
+_GRAINS = {
+    "coarser": "; it is coarser than the feature: it is there at other tokens too",
+    "finer": "; it is finer than the feature: it is at a part of its tokens",
+}
+
+
+def print_probes(probes: FeatureProbes, console: Console) -> None:
+    """Prints verdict, probes and baselines, for people."""
+    verdict = probes.verdict
+    units = joined([unit.short for unit in verdict.units], most=8)
+    carried = f" ({units})" if units else ""
+    console.print(Text(visible(f"Verdict: {verdict.carrier}{carried}"), "bold"))
+    console.print(Text(visible(f"{verdict.reason}{_GRAINS.get(verdict.grain or '', '')}.")))
+    console.print()
+    console.print(_table(probes, wide=console.width >= _WIDE))
+    console.print()
+    for line in _legend(probes):
+        console.print(Text(visible(line), "dim"))
+
+
+def _table(probes: FeatureProbes, *, wide: bool) -> Table:
+    table = plain_table()
+    names = ["k", "F1", "precision", "recall", "MCC", "95 %"]
+    for name in names if wide else names[:5]:
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("best of all?", no_wrap=True)
+        table.add_column("units", overflow="fold")
+    for line in probes.lines:
+        scores = [line.f1, line.precision, line.recall, line.mcc]
+        cells = [str(line.k), *(number(score.value) for score in scores)]
+        if wide:
+            units = joined([unit.short for unit in line.units], most=4)
+            cells += [_interval(line.mcc), _search(line), visible(units)]
+        table.add_row(*cells)
+    return table
+
+
+def _interval(score: Score) -> str:
+    return "-" if score.low is None else f"{number(score.low)} to {number(score.high)}"
+
+
+def _search(line: ProbeLine) -> str:
+    if line.certified is None:
+        return "-"
+    return "certified" if line.certified else f"within {line.gap:.4f} nats"
+
+
+def _legend(probes: FeatureProbes) -> Iterator[str]:
+    yield (
+        f"probes: the best k of {probes.n_candidates:,} units of {joined(probes.hooks)}, fitted on "
+        f"{probes.n_train:,} tokens and scored on {probes.n_test:,} of other documents; MCC: "
+        f"Matthews' correlation; all {probes.n_candidates:,} together "
+        f"{number(probes.dense_mcc.value)}"
+    )
+    chance = "; ".join(
+        f"{one.name}, k = {one.k}: {one.median_mcc:.2f}, at most {one.highest_mcc:.2f}"
+        for one in probes.baselines
+    )
+    yield f"MCC of draws that cannot know it: {chance}"
+    if any(line.certified is not None for line in probes.lines):
+        yield "certified: no other k of the last 50 candidates fit the training text better"

@@ -1,0 +1,85 @@
+"""Probes on few units for a feature, and how the feature is carried."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from autointerp.core.ids import UnitId
+from autointerp.core.one_line import brief_repr
+from autointerp.core.scores import Score
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLine:
+    """The probe on k units, scored on documents that are held out."""
+
+    k: int
+    units: tuple[UnitId, ...]
+    """The strongest first."""
+    weights: tuple[float, ...]
+    """Of each, per standard deviation of the unit."""
+    f1: Score
+    precision: Score
+    recall: Score
+    mcc: Score
+    """Matthews' correlation."""
+    average_precision: Score
+    certified: bool | None
+    """Whether no other k of the candidates fit better; None where they were not searched."""
+    gap: float | None
+    """By how much the loss may be above the least one, nats; None where nothing was searched."""
+    n_subsets: int | None
+    """Subsets among which these units are the best."""
+
+    __repr__ = brief_repr
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineLine:
+    """Probes on k units that cannot know the feature, of random draws."""
+
+    name: str
+    """``random units``, ``rotated basis`` or ``shuffled labels``."""
+    k: int
+    median_mcc: float
+    highest_mcc: float
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureVerdict:
+    """How a feature is carried, judged on documents that are held out."""
+
+    carrier: str
+    """``one unit``, ``union of units``, ``superposition`` or ``absent``."""
+    grain: str | None
+    """``coarser``, ``finer`` or ``as fine`` as the feature; None where it is absent."""
+    units: tuple[UnitId, ...]
+    """That carry it, the strongest first; empty where it is absent."""
+    best_mcc: float
+    """Of the best probe."""
+    chance_mcc: float
+    """The highest of probes on shuffled labels."""
+    reason: str
+    """The rule that decided, with its numbers."""
+
+    __repr__ = brief_repr
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureProbes:
+    """What probes on candidates from a few layers say of a feature."""
+
+    hooks: tuple[str, ...]
+    n_candidates: int
+    n_train: int
+    """Tokens that probes were fitted on."""
+    n_test: int
+    """Tokens of other documents that they were scored on."""
+    lines: tuple[ProbeLine, ...]
+    """The most units first."""
+    dense_mcc: Score
+    """Of the probe on all candidates."""
+    baselines: tuple[BaselineLine, ...]
+    verdict: FeatureVerdict
+
+    __repr__ = brief_repr
