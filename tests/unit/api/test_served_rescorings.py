@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from api_service import make_service
+from api_service import HEADERS, make_service
 from fastapi.testclient import TestClient
 from rescored_folder import DISTRUSTED, rescored_folder
 
@@ -19,10 +20,11 @@ UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> TestClient:
+def client(tmp_path: Path) -> Iterator[TestClient]:
     folder = rescored_folder(tmp_path / "mine-on-python")
     service = make_service(tmp_path / "api", rescored=(folder,))
-    return TestClient(service.app, base_url="http://127.0.0.1")
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        yield client
 
 
 def test_the_pages_are_those_of_the_folder(client: TestClient) -> None:
