@@ -46,46 +46,71 @@ def sum_by_class(  # noqa: PLR0913 - the parts of a pass
         InputError: units that do not exist, or an activation that is NaN, infinite or so large
             that its square is.
     """
+    options = {"batch_windows": batch_windows, "progress": progress}
+    return sums_of_features(subject, [labelled], units, windows, **options)[0]  # type: ignore[arg-type]
+
+
+def sums_of_features(  # noqa: PLR0913 - the parts of a pass
+    subject: SubjectModel,
+    features: Sequence[LabelledCorpus],
+    units: Sequence[HookUnits],
+    windows: range,
+    *,
+    batch_windows: int = 32,
+    progress: Progress | None = None,
+) -> list[dict[str, ClassHistograms]]:
+    """As `sum_by_class`, of several features of one text in one pass, in their order."""
     for group in units:
         subject.check_indices(group.hook, group.indices)
     device, progress = subject.device, progress or SilentProgress()
     indices = {g.hook: torch.tensor(g.indices, device=device) for g in units}
-    sums: dict[str, _Sums] = {
-        hook: _CpuSums(len(own)) if device.type == "cpu" else _DeviceSums(len(own), device)
-        for hook, own in indices.items()
-    }
-    progress.start("rank", labelled.classes_of(windows).size, "tokens")
-    for tokens, classes, n_tokens in _batches(labelled, windows, batch_windows):
+    sums: list[dict[str, _Sums]] = [
+        {
+            hook: _CpuSums(len(own)) if device.type == "cpu" else _DeviceSums(len(own), device)
+            for hook, own in indices.items()
+        }
+        for _ in features
+    ]
+    progress.start("rank", features[0].classes_of(windows).size, "tokens")
+    for tokens, classes, n_tokens in _batches(features, windows, batch_windows):
         # Made once a batch, not once a hook point.
-        rows = [np.flatnonzero(np.isin(classes, row)) for row in _ROWS]
-        places = [torch.from_numpy(row).to(device) for row in rows]
+        places = [
+            [torch.from_numpy(np.flatnonzero(np.isin(own, row))).to(device) for row in _ROWS]
+            for own in classes
+        ]
 
         def add(
             hook: str,
             acts: Float[Tensor, "batch pos unit"],
-            places: list[Int64[Tensor, " token"]] = places,
+            places: list[list[Int64[Tensor, " token"]]] = places,
         ) -> None:
             own = indices[hook]
             chosen = acts.index_select(-1, own) if len(own) < acts.shape[-1] else acts
-            sums[hook].add(chosen, places)
+            for of_feature, there in zip(sums, places, strict=True):
+                of_feature[hook].add(chosen, there)
 
-        subject.read(torch.from_numpy(tokens.astype(np.int64)), list(sums), add)
+        subject.read(torch.from_numpy(tokens.astype(np.int64)), list(indices), add)
         progress.advance("rank", n_tokens)
-    return {hook: _checked(hook, indices[hook], one.result()) for hook, one in sums.items()}
+    return [
+        {hook: _checked(hook, indices[hook], one.result()) for hook, one in of_feature.items()}
+        for of_feature in sums
+    ]
 
 
 def _batches(
-    labelled: LabelledCorpus, windows: range, size: int
-) -> Iterator[tuple[NDArray[np.int32], NDArray[np.int8], int]]:
-    """Tokens and their classes, shape (batch, pos) both, and how many are no padding."""
+    features: Sequence[LabelledCorpus], windows: range, size: int
+) -> Iterator[tuple[NDArray[np.int32], list[NDArray[np.int8]], int]]:
+    """Tokens, their classes by feature, shape (batch, pos) all, and how many are no padding."""
+    corpus = features[0].corpus
     for first in range(windows.start, windows.stop, size):
         ids = range(first, min(first + size, windows.stop))
-        tokens, lengths = labelled.corpus.batch(ids)
+        tokens, lengths = corpus.batch(ids)
         width = int(lengths.max())
-        classes = np.full((len(ids), width), -1, dtype=np.int8)
-        classes[np.arange(width) < lengths[:, None]] = labelled.classes_of(ids)
-        if (classes >= 0).any():
-            yield tokens[:, :width], classes, int(lengths.sum())
+        real = np.arange(width) < lengths[:, None]
+        classes = [np.full(real.shape, -1, dtype=np.int8) for _ in features]
+        for own, one in zip(classes, features, strict=True):
+            own[real] = one.classes_of(ids)
+        yield tokens[:, :width], classes, int(lengths.sum())
 
 
 def _checked(hook: str, indices: Tensor, sums: ClassHistograms) -> ClassHistograms:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from autointerp.activations.class_sums import sum_by_class
+from autointerp.activations.class_sums import sums_of_features
 from autointerp.activations.token_examples import TokenSample
 from autointerp.core.feature_search import FoundLayer, FoundUnit
 from autointerp.core.ids import Side, UnitId
@@ -100,20 +100,27 @@ class FeatureRanking:
 
 def rank_units(
     subject: SubjectModel,
-    labelled: LabelledCorpus,
+    features: Sequence[LabelledCorpus],
     units: Sequence[HookUnits],
     *,
     measure: Measure,
     progress: Progress | None = None,
-) -> FeatureRanking:
-    """All units, measured in one pass over the documents that are not held out.
+) -> list[FeatureRanking]:
+    """All units measured for each feature, in one pass over the documents not held out.
+
+    Features are of one text.
 
     Raises:
         InputError: units that do not exist, or an activation that is no finite number.
     """
-    sums = sum_by_class(subject, labelled, units, labelled.train, progress=progress)
-    measures = {hook: measure_units(sums.pop(hook)) for hook in list(sums)}
-    return FeatureRanking(subject.name, measure, tuple(units), measures)
+    windows = features[0].train
+    every = sums_of_features(subject, features, units, windows, progress=progress)
+    rankings = []
+    for sums in every:
+        # The histograms of a hook point are let go of when they are measured.
+        measures = {hook: measure_units(sums.pop(hook)) for hook in list(sums)}
+        rankings.append(FeatureRanking(subject.name, measure, tuple(units), measures))
+    return rankings
 
 
 def precision_of(values: NDArray[np.floating], sample: TokenSample) -> float | None:

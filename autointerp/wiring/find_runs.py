@@ -291,8 +291,12 @@ class _Search:
                 f"which takes {self._subject.max_n_ctx}; lower --n-ctx"
             )
         with self._timed("rank"):
-            ranking = rank_units(
-                self._subject, labelled, self._units, measure=self._measure, progress=self._progress
+            (ranking,) = rank_units(
+                self._subject,
+                [labelled],
+                self._units,
+                measure=self._measure,
+                progress=self._progress,
             )
         best = ranking.best(self._n)
         candidates = ranking.candidates(N_LAYERS, N_CANDIDATES) if self._options.ks else ()

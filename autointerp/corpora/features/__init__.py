@@ -2,7 +2,7 @@
 
 from autointerp.corpora.features.example_files import Example, read_dataset, read_examples
 from autointerp.corpora.features.feature import Feature
-from autointerp.corpora.features.labelled_corpus import LabelledCorpus, label_corpus
+from autointerp.corpora.features.labelled_corpus import LabelledCorpus, label_corpora, label_corpus
 from autointerp.corpora.features.labelled_examples import label_examples
 from autointerp.corpora.features.ready_features import feature_named, ready_features
 from autointerp.corpora.features.text_features import regex_feature
@@ -17,6 +17,7 @@ __all__ = [
     "Feature",
     "LabelledCorpus",
     "feature_named",
+    "label_corpora",
     "label_corpus",
     "label_examples",
     "read_dataset",

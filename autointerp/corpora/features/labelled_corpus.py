@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -105,6 +105,17 @@ def label_corpus(
         InputError: the corpus cannot be read, or the tokenizer does not spell its texts.
         UpstreamError: the Hugging Face hub could not be reached.
     """
+    return label_corpora(config, [feature], tokenizer, progress=progress)[0]
+
+
+def label_corpora(
+    config: CorpusConfig,
+    features: Sequence[Feature],
+    tokenizer: TextTokenizer,
+    *,
+    progress: Progress | None = None,
+) -> list[LabelledCorpus]:
+    """As `label_corpus`, for several features of one text that is read once, in their order."""
     corpus, documents = load_corpus_texts(config, tokenizer, progress=progress)
     texts: list[tuple[TokenizedText, _Places]] = []
     n_strange = 0
@@ -119,13 +130,21 @@ def label_corpus(
             f"the documents of {shortened(corpus.id)} cannot be labelled: the tokenizer changes "
             "their text, so that no token can be found in it"
         )
+    left = f"{n_strange:,} windows are left out: their tokens do not spell the text"
+    notes = (left,) if n_strange else ()
+    return [_with_feature(corpus, feature, texts, notes) for feature in features]
+
+
+def _with_feature(
+    corpus: TokenCorpus,
+    feature: Feature,
+    texts: list[tuple[TokenizedText, _Places]],
+    notes: tuple[str, ...],
+) -> LabelledCorpus:
     classes, n_untold = _labelled(corpus, feature, texts)
-    notes = []
-    if n_strange:
-        notes.append(f"{n_strange:,} windows are left out: their tokens do not spell the text")
     if n_untold:
-        notes.append(f"{n_untold:,} windows are left out: {feature.name} cannot be told there")
-    return LabelledCorpus(corpus, feature.name, feature.marks, feature.hard, classes, tuple(notes))
+        notes += (f"{n_untold:,} windows are left out: {feature.name} cannot be told there",)
+    return LabelledCorpus(corpus, feature.name, feature.marks, feature.hard, classes, notes)
 
 
 def _labelled(

@@ -7,11 +7,15 @@ import pytest
 import torch
 from tiny import tiny_subject, tiny_texts, write_texts
 
-from autointerp.activations.class_sums import sum_by_class, sums_by_device_operations
+from autointerp.activations.class_sums import (
+    sum_by_class,
+    sums_by_device_operations,
+    sums_of_features,
+)
 from autointerp.activations.kernels.encoding import signed_edges
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError
-from autointerp.corpora.features import LabelledCorpus, label_corpus, regex_feature
+from autointerp.corpora.features import LabelledCorpus, label_corpora, label_corpus, regex_feature
 from autointerp.statistics.probing.class_histograms import ClassHistograms, merge_class_histograms
 from autointerp.subjects import HookUnits, SubjectModel, all_neurons
 
@@ -22,10 +26,14 @@ def subject() -> SubjectModel:
 
 
 @pytest.fixture(scope="module")
-def labelled(tmp_path_factory: pytest.TempPathFactory, subject: SubjectModel) -> LabelledCorpus:
+def texts(tmp_path_factory: pytest.TempPathFactory) -> CorpusConfig:
     folder = write_texts(tmp_path_factory.mktemp("texts"), tiny_texts(60, n_words=40))
-    config = CorpusConfig(corpus=str(folder), n_tokens=1500, n_ctx=13)
-    return label_corpus(config, regex_feature("river|stones"), subject.tokenizer)
+    return CorpusConfig(corpus=str(folder), n_tokens=1500, n_ctx=13)
+
+
+@pytest.fixture(scope="module")
+def labelled(texts: CorpusConfig, subject: SubjectModel) -> LabelledCorpus:
+    return label_corpus(texts, regex_feature("river|stones"), subject.tokenizer)
 
 
 def _by_hand(
@@ -60,6 +68,19 @@ def test_sums_are_those_of_every_activation_and_merge(
             # Another batch's last bits may be on the other side of an edge.
             moved = np.abs(found.counts - expected.counts).sum()
             assert moved <= 1e-3 * expected.counts.sum()
+
+
+def test_several_features_are_summed_in_one_pass_as_each_alone(
+    subject: SubjectModel, texts: CorpusConfig
+) -> None:
+    features = [regex_feature(word) for word in ("river|stones", "under")]
+    labelled = label_corpora(texts, features, subject.tokenizer)
+    units = all_neurons(subject)[:1]
+    together = sums_of_features(subject, labelled, units, labelled[0].train)
+    for one, found in zip(labelled, together, strict=True):
+        alone = sum_by_class(subject, one, units, one.train)[units[0].hook]
+        assert (found[units[0].hook].counts == alone.counts).all()
+        assert (found[units[0].hook].sums == alone.sums).all()
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
