@@ -149,6 +149,9 @@ def fill_redis(store: RedisLabelStore, folder: Path) -> None:
             link.run(partial(_zadd, changes, numbers))
             last = batch[-1][0]
     link.run(lambda client: client.set(change, last))
+    # As puts one after the other would have done it meanwhile.
+    for _ in range(last // N_ROWS):
+        store._listing.add_blocks(last)
 
 
 def _hset(key: str, values: dict[str, bytes], client: Any) -> None:

@@ -30,8 +30,8 @@ _HEAD = struct.Struct("<II")
 _MOST_BYTES = 1 << 30
 # Blocks that a transaction adds at most, where a store has rows from before there were any.
 _AT_ONCE = 4
-# So many times as many rows in blocks as there are now, most of which were put again.
-_MOST_OLD = 3
+MOST_OLD = 3
+"""So many times as many changes in blocks as there are rows: most labels were put again."""
 _TABLE = (
     "CREATE TABLE IF NOT EXISTS blocks "
     "(first INTEGER PRIMARY KEY, last INTEGER NOT NULL, rows BLOB NOT NULL)"
@@ -84,7 +84,7 @@ def _have_piled_up(connection: Connection) -> bool:
     # Labels that are kept have rows of their own.
     counts = (f"SELECT count(*) FROM {name}" for name in _tables_of(connection))  # noqa: S608
     n_labels = sum(connection.execute(query).fetchone()[0] for query in counts)
-    return bool(n > _MOST_OLD and n * N_ROWS > _MOST_OLD * n_labels)
+    return bool(n > MOST_OLD and n * N_ROWS > MOST_OLD * n_labels)
 
 
 def _tables_of(connection: Connection) -> list[str]:

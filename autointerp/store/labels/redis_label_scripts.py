@@ -10,7 +10,8 @@ KEPT = "kept:"
 # KEYS: labels, rows, row-changes, row-change, failed-labels, models, kept-rows, kept of the unit.
 # ARGV: field, label, row or "", whether it failed, model, digest of the label that was there or "",
 # side/origin to keep that one as or "", its row or "", side/origin of the new one.
-# -1 where another label is there by now.
+# The number of the change, 0 without a row or where nothing is put; -1 where another label is there
+# by now.
 PUT_LABEL = f"""
 local there = redis.call('HGET', KEYS[1], ARGV[1])
 if ARGV[4] == '1' and there and redis.call('SISMEMBER', KEYS[5], ARGV[1]) == 0 then return 0 end
@@ -35,12 +36,14 @@ if ARGV[4] == '1' then
 else
   redis.call('SREM', KEYS[5], ARGV[1])
 end
+local change = 0
 if ARGV[3] ~= '' then
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[3])
-  redis.call('ZADD', KEYS[3], redis.call('INCR', KEYS[4]), ARGV[1])
+  change = redis.call('INCR', KEYS[4])
+  redis.call('ZADD', KEYS[3], change, ARGV[1])
 end
 redis.call('SADD', KEYS[6], ARGV[5])
-return 1
+return change
 """
 
 # KEYS: labels, row-changes, row-change, kept-rows, kept of the unit.
@@ -58,12 +61,25 @@ end
 return 1
 """
 
-# KEYS: rows, row-changes, row-change, kept-rows. ARGV: change, most rows.
+# KEYS: rows, row-changes, row-change, kept-rows, row-blocks, row-block-starts.
+# ARGV: change, most rows, whether blocks are read, last change or "+inf".
+# The last change, and names and rows or a block; without rows nothing is new.
 ROWS_SINCE = """
 local newest = tonumber(redis.call('GET', KEYS[3]) or 0)
-local since = tonumber(ARGV[1])
+local since, till = tonumber(ARGV[1]), ARGV[4]
 if since > newest then since = 0 end
-local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, '+inf', 'WITHSCORES',
+if ARGV[3] == '1' then
+  local block = redis.call('ZRANGEBYSCORE', KEYS[6], '(' .. since, '+inf', 'LIMIT', 0, 1)[1]
+  if block then
+    local first, last = string.match(block, '^(%d+)-(%d+)$')
+    if tonumber(first) == since + 1 then
+      return {last, {}, redis.call('HGET', KEYS[5], block) or ''}
+    end
+    -- So that the next block can be read whole.
+    till = tostring(tonumber(first) - 1)
+  end
+end
+local changed = redis.call('ZRANGEBYSCORE', KEYS[2], '(' .. since, till, 'WITHSCORES',
   'LIMIT', 0, ARGV[2])
 local rows, last = {}, since
 for i = 1, #changed, 2 do
@@ -72,7 +88,30 @@ for i = 1, #changed, 2 do
     or redis.call('HGET', KEYS[4], changed[i]) or ''
   last = changed[i + 1]
 end
+if till ~= '+inf' and #changed / 2 < tonumber(ARGV[2]) then last = till end
 return {tostring(last), rows}
+"""
+
+# KEYS: row-block-starts. The last change that is in a block.
+LAST_OF_BLOCKS = """
+local last = redis.call('ZREVRANGE', KEYS[1], 0, 0)[1]
+return last and string.match(last, '-(%d+)$') or '0'
+"""
+
+# KEYS: row-blocks, row-block-starts, labels, kept-rows.
+# ARGV: first change, last, rows, changes of a block, and how many times as many changes in blocks
+# as there are rows are too many: then all blocks are dropped.
+ADD_BLOCK = """
+local before = redis.call('ZREVRANGE', KEYS[2], 0, 0)[1]
+local done = before and tonumber(string.match(before, '-(%d+)$')) or 0
+if done + 1 ~= tonumber(ARGV[1]) then return 0 end
+local name = ARGV[1] .. '-' .. ARGV[2]
+redis.call('HSET', KEYS[1], name, ARGV[3])
+redis.call('ZADD', KEYS[2], ARGV[1], name)
+local n, most = redis.call('ZCARD', KEYS[2]), tonumber(ARGV[5])
+local rows = redis.call('HLEN', KEYS[3]) + redis.call('HLEN', KEYS[4])
+if n > most and n * ARGV[4] > most * rows then redis.call('DEL', KEYS[1], KEYS[2]) end
+return 1
 """
 
 # KEYS: rows, row-changes, labels, kept-rows. ARGV: fields. False where there is no label any more.

@@ -35,9 +35,9 @@ from autointerp.store.labels.redis_label_scripts import (
     PUT_KEPT,
     PUT_LABEL,
     ROWS_AGAIN,
-    ROWS_SINCE,
     kept_key,
 )
+from autointerp.store.labels.redis_row_blocks import RedisRows, listed_as
 from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
 from autointerp.store.packed_sets import pack_whole_sets, unpack_whole_sets
 from autointerp.store.redis_connection import PREFIX, RedisConnection
@@ -74,6 +74,7 @@ class RedisLabelStore(LabelStore):
             f"{PREFIX}{name}:{model}" for name in names
         )
         self._marks = f"{PREFIX}row-marks:{model}"
+        self._listing = RedisRows(connection, model)
 
     @property
     @override
@@ -90,8 +91,10 @@ class RedisLabelStore(LabelStore):
         field = _field(label.unit, label.side)
         args = [field, data, row, failed, self._model]
         # Whoever puts another meanwhile comes first, and this one keeps that.
-        while self._connection.script(PUT_LABEL, keys, [*args, *self._replaced(label)]) == -1:
-            pass
+        change = -1
+        while change == -1:
+            change = self._connection.script(PUT_LABEL, keys, [*args, *self._replaced(label)])
+        self._listing.was_put(change)
 
     @override
     def put_kept(self, label: Label, sets: UnitSets | None) -> None:
@@ -254,20 +257,19 @@ class RedisLabelStore(LabelStore):
     def rows_since(self, change: int, limit: int) -> tuple[list[ListedRow | None], int]:
         if self._row_of is None:
             raise AutointerpError(NO_ROWS)
-        keys = [self._rows, self._changes, self._change, self._kept_rows]
         again = self._damaged_rows()
-        last, found = self._connection.script(ROWS_SINCE, keys, [change, limit])
+        found, last = self._listing.since(change, limit)
         rows: list[ListedRow | None] = []
         for field, text in again.items():
-            row = _listed(field, text or b"")
+            row = listed_as(field, text or b"")
             if text is None or row is not None:
                 self._damaged.pop(field, None)
             rows += [row] if row is not None else []
-        for field, text in zip(found[::2], found[1::2], strict=True):
-            rows.append(_listed(field, text))
-            if rows[-1] is None:
+        for field, row in found:
+            rows.append(row)
+            if row is None:
                 self._damaged[field] = None
-        return rows, int(last)
+        return rows, last
 
     @override
     def mark(self, change: int) -> str | None:
@@ -373,8 +375,3 @@ def _unit(unit: UnitId) -> str:
 
 def _suffix(origin: LabelOrigin | None) -> str:
     return _SETS if origin is None else f".{origin.digest}{_SETS}"
-
-
-def _listed(field: bytes, text: bytes) -> ListedRow | None:
-    row = listed_row(text)
-    return row and row._replace(is_kept=field.startswith(KEPT.encode()))
