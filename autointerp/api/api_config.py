@@ -148,6 +148,8 @@ class ApiConfig:
     """Generated downloads; safe to delete."""
     indexes: Path | None = None
     """Where indexes of labels are kept for the next start; safe to delete. None keeps none."""
+    store_address: str = ""
+    """Where the labels lie, without passwords: tells their indexes from those of another store."""
     rescored: tuple[Path, ...] = ()
     """Folders of labels on another text, whose pages are shown."""
     replies: Path | None = None

@@ -80,7 +80,12 @@ class AppState(Services):
 def app_state_of(services: Services) -> AppState:
     """What an application starts with."""
     config, limits = services.config, services.config.limits
-    indexes = LabelIndexes(services.stores, refresh_s=config.refresh_s, folder=config.indexes)
+    indexes = LabelIndexes(
+        services.stores,
+        refresh_s=config.refresh_s,
+        folder=config.indexes,
+        address=config.store_address,
+    )
     reading = BatchedReads()
     return AppState(
         backend=services.backend,

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _LOGGER = logging.getLogger("autointerp.api")
 # Readers wait for the store where what is known is so many times older than it should be.
 _STALE = 4
 _PATIENCE_S = 2.0
+_SUFFIX, _UNUSED_S = ".index", 30 * 86_400.0
 _AGAIN = {"Refresh": "3", "Retry-After": "3"}
 
 
@@ -33,10 +35,19 @@ class LabelIndexes:
     """One index a model, made when it is first asked for."""
 
     def __init__(
-        self, stores: LabelStores, *, refresh_s: float, folder: Path | None = None
+        self,
+        stores: LabelStores,
+        *,
+        refresh_s: float,
+        folder: Path | None = None,
+        address: str = "",
     ) -> None:
-        """Indexes are kept in the folder, where there is one, for processes after this one."""
+        """Indexes are kept in the folder, where there is one, for processes after this one.
+
+        The address of the stores tells them from those of other stores in the same folder.
+        """
         self._stores, self._folder = stores, folder
+        self._own = _digest_of(address)
         self._keeping: set[str] = set()
         self._refresh_s = refresh_s
         self._lock = threading.Lock()
@@ -179,17 +190,26 @@ class LabelIndexes:
     def _kept(self, model: str) -> KeptIndex | None:
         if self._folder is None:
             return None
-        return KeptIndex(self._folder / _file_of(model), "\n".join((model, *COLUMNS)))
+        return KeptIndex(self._folder / self._file_of(model), "\n".join((model, *COLUMNS)))
+
+    def _file_of(self, model: str) -> str:
+        return f"{self._own}-{_digest_of(model)}{_SUFFIX}"
 
     def _forget_others(self, models: Iterable[str]) -> None:
-        """Deletes what was kept of models that have no labels any more."""
+        """Deletes what was kept of models that have no labels any more.
+
+        What was kept of other stores goes when no server has read it for a month.
+        """
         if self._folder is None or not self._folder.is_dir():
             return
-        names = set(map(_file_of, models))
+        names, oldest = set(map(self._file_of, models)), time.time() - _UNUSED_S
         with storage_errors(self._folder, verb="tidy"):
-            for path in self._folder.glob("*.index"):
-                if path.name not in names:
-                    path.unlink(missing_ok=True)
+            for path in self._folder.glob(f"*{_SUFFIX}"):
+                # Another server may tidy it too.
+                with suppress(FileNotFoundError):
+                    is_own = path.name.startswith(f"{self._own}-")
+                    if path.name not in names and (is_own or path.stat().st_mtime < oldest):
+                        path.unlink()
 
     def _keep(self, model: str, index: LabelIndex) -> None:
         try:
@@ -232,8 +252,8 @@ class LabelIndexes:
         return models
 
 
-def _file_of(model: str) -> str:
-    return f"{hashlib.sha256(model.encode()).hexdigest()[:16]}.index"
+def _digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:16]
 
 
 def _problem(index: LabelIndex) -> str | None:

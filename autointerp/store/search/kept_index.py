@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -141,6 +143,8 @@ class KeptIndex:
     def load(self) -> tuple[IndexContent, str] | None:
         """What was saved, and its mark; None where there is none of this name and version.
 
+        The file is dated now, by which files that nobody reads are told.
+
         Raises:
             ValueError: it is damaged, or no such file.
             OSError: the disk refuses.
@@ -152,6 +156,8 @@ class KeptIndex:
         with open(descriptor, "rb") as file:
             size = file.seek(0, 2)
             file.seek(0)
+            with suppress(OSError):
+                os.utime(self._path)
             return self._read(_SummedFile(file), size)
 
     def _read(self, file: _SummedFile, size: int) -> tuple[IndexContent, str] | None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,7 +17,9 @@ from typing_extensions import override
 
 from autointerp.api.label_indexes import LabelIndexes
 from autointerp.api.problems import Problem
+from autointerp.api.server import config_of
 from autointerp.dictionary import row_json
+from autointerp.settings import Settings
 from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.search.label_index import LabelQuery
 
@@ -144,6 +148,38 @@ def test_a_server_that_starts_again_reads_only_newer_labels(tmp_path: Path) -> N
     assert len(again.of("tiny")) == 6000
 
 
+async def begun(indexes: LabelIndexes) -> None:
+    await indexes.begin()
+
+
+def test_servers_of_several_stores_keep_their_indexes_in_one_folder(tmp_path: Path) -> None:
+    folder, old = tmp_path / "indexes", time.time() - 40 * 86_400
+
+    def served(address: str) -> tuple[LabelIndexes, NumberedStores]:
+        stores = NumberedStores()
+        return LabelIndexes(stores, refresh_s=0.0, folder=folder, address=address), stores
+
+    for address in ("json:/a", "json:/b", "json:/c"):
+        asyncio.run(begun(served(address)[0]))
+        for thread in threading.enumerate():
+            if thread.name == "index-of-labels":
+                thread.join(60)
+    assert len(list(folder.iterdir())) == 3
+    for path in folder.iterdir():
+        os.utime(path, (old, old))
+    indexes, stores = served("json:/b")
+    asyncio.run(begun(indexes))
+    # That of its own is dated anew as it is read; what no server read for a month is gone.
+    assert stores.store.asked == [6000]
+    assert len(list(folder.iterdir())) == 1
+    none = LabelIndexes(MemoryLabelStores(), refresh_s=0.0, folder=folder, address="json:/d")
+    asyncio.run(begun(none))
+    assert len(list(folder.iterdir())) == 1
+    emptied = LabelIndexes(MemoryLabelStores(), refresh_s=0.0, folder=folder, address="json:/b")
+    asyncio.run(begun(emptied))
+    assert list(folder.iterdir()) == []
+
+
 def test_a_folder_that_cannot_be_written_holds_no_reader_up(tmp_path: Path) -> None:
     (tmp_path / "indexes").write_bytes(b"")
     indexes = LabelIndexes(NumberedStores(), refresh_s=0.0, folder=tmp_path / "indexes")
@@ -170,8 +206,26 @@ def test_an_index_that_cannot_be_kept_is_told_once_and_labels_are_read(
 def test_what_was_kept_of_a_model_without_labels_is_deleted_at_the_start(tmp_path: Path) -> None:
     stores = MemoryLabelStores(row_json)
     stores.of("tiny").put_label(make_label())
-    names = [f"{hashlib.sha256(name).hexdigest()[:16]}.index" for name in (b"tiny", b"gone")]
+    store, *models = (hashlib.sha256(of).hexdigest()[:16] for of in (b"json:/a", b"tiny", b"gone"))
+    names = [f"{store}-{model}.index" for model in models]
     for name in (*names, "notes.txt"):
         (tmp_path / name).write_bytes(b"autointerp index of labels")
-    asyncio.run(LabelIndexes(stores, refresh_s=0.0, folder=tmp_path).begin())
+    indexes = LabelIndexes(stores, refresh_s=0.0, folder=tmp_path, address="json:/a")
+    asyncio.run(indexes.begin())
     assert {path.name for path in tmp_path.iterdir()} == {names[0], "notes.txt"}
+
+
+@pytest.mark.parametrize(
+    ("store", "address"),
+    [
+        ("redis://user:secret@host:6379/3", "redis://host:6379/3"),
+        ("redis://host:6379/0", "redis://host:6379/0"),
+        ("unix:///run/redis.sock", "unix:///run/redis.sock"),
+        ("json:/data/labels", "/data/labels"),
+    ],
+)
+def test_indexes_are_told_apart_by_the_store_and_not_by_its_password(
+    store: str, address: str, tmp_path: Path
+) -> None:
+    settings = Settings(store=store, redis_url="redis://other", cache_dir=tmp_path)
+    assert config_of(settings).store_address == address
