@@ -65,6 +65,14 @@ class _WordPlaces(NamedTuple):
 _NOWHERE = _WordPlaces(_NONE, 0)
 
 
+class _Numbers(dict[str, int]):
+    """A number for each word that is asked for, by how many there were before it."""
+
+    def __missing__(self, word: str) -> int:
+        number = self[word] = len(self)
+        return number
+
+
 class TextIndex:
     """Words of numbered texts, without regard to letter case.
 
@@ -102,10 +110,9 @@ class TextIndex:
         n_ascii = bisect.bisect(slots, 0, key=lambda slot: not texts[slot].isascii())
         found = _ascii_words([texts[slot] for slot in slots[:n_ascii]])
         found += _WORD_OR_END.findall(_joined([texts[slot] for slot in slots[n_ascii:]]))
-        words = list(dict.fromkeys((_END, *found)))
-        numbers = dict(zip(words, range(len(words)), strict=True))
+        numbers = _Numbers({_END: 0})
         every = np.fromiter(map(numbers.__getitem__, found), np.int64, len(found))
-        is_word = every > 0
+        words, is_word = list(numbers), every > 0
         own = np.array(slots, np.int64)[np.cumsum(~is_word)[is_word]]
         keys, counts = np.unique((every[is_word] << _SLOT_BITS) + own, return_counts=True)
         places = ((keys & _SLOTS) << _BITS) + np.minimum(counts, _MOST)
