@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         UpstreamError,
     )
     from autointerp.core.explanations import Label, LabelStatus
-    from autointerp.core.feature_search import FindReport, FoundUnit
+    from autointerp.core.feature_search import FindReport, FoundUnit, ProbeReport
     from autointerp.core.ids import Side, UnitId
     from autointerp.core.unit_matches import MatchReport, UnitMatch
     from autointerp.corpora import TokenCorpus, load_corpus
@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from autointerp.wiring.find_runs import find
     from autointerp.wiring.match_runs import match_units
     from autointerp.wiring.memory_runs import label
+    from autointerp.wiring.probe_runs import probe
     from autointerp.wiring.rescore_runs import rescore
 
 __getattr__ = lazy_names(
@@ -80,7 +81,7 @@ __getattr__ = lazy_names(
         "core.causal_request": "CausalRequest",
         "core.config": "CollectConfig CorpusConfig ExplainConfig JobSpec ScoreConfig SelectConfig",
         "core.errors": "AutointerpError InputError StorageError UpstreamError",
-        "core.feature_search": "FindReport FoundUnit",
+        "core.feature_search": "FindReport FoundUnit ProbeReport",
         "core.ids": "Side UnitId",
         "core.explanations": "Label LabelStatus",
         "core.unit_matches": "MatchReport UnitMatch",
@@ -98,6 +99,7 @@ __getattr__ = lazy_names(
         "wiring.find_runs": "find",
         "wiring.match_runs": "match_units",
         "wiring.memory_runs": "label",
+        "wiring.probe_runs": "probe",
         "wiring.rescore_runs": "rescore",
     },
 )
@@ -123,6 +125,7 @@ __all__ = [
     "LazySummary",
     "MatchReport",
     "OpenAICompatible",
+    "ProbeReport",
     "RescoreReport",
     "RescoredLabel",
     "ScoreConfig",
@@ -155,6 +158,7 @@ __all__ = [
     "open_dictionary",
     "open_summary",
     "parse_units",
+    "probe",
     "random_directions",
     "rescore",
     "save_summary",

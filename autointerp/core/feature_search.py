@@ -98,3 +98,29 @@ class FindReport:
     """Wall clock, by stage."""
 
     __repr__ = brief_repr
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """Probes on few units for a feature, without the ranking of units."""
+
+    subject: str
+    feature: str
+    marks: str
+    """What the positive tokens are."""
+    hard: str
+    """What the hard negatives are; empty where there are none."""
+    corpus: str
+    n_units: int
+    """Units among which the candidates of probes are the best."""
+    ranked: ClassCounts
+    """The text that candidates were chosen on; probes are fitted on tokens drawn from it."""
+    tested: ClassCounts
+    """The text of other documents, that they are scored on."""
+    probes: FeatureProbes
+    notes: tuple[str, ...] = ()
+    """What a reader should know of how it was done."""
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    """Wall clock, by stage."""
+
+    __repr__ = brief_repr

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from autointerp.cli.rendering.console import number, plain_table, visible
 from autointerp.core.feature_probes import FeatureProbes, ProbeLine
+from autointerp.core.feature_search import ProbeReport
 from autointerp.core.one_line import joined
 from autointerp.core.scores import Score
 
@@ -18,6 +19,21 @@ _GRAINS = {
     "coarser": "; it is coarser than the feature: it is there at other tokens too",
     "finer": "; it is finer than the feature: it is at a part of its tokens",
 }
+
+
+def print_probe_report(report: ProbeReport, console: Console) -> None:
+    """Prints what was probed for, and the probes."""
+    hard = f"; the hard negatives: {report.hard}" if report.hard else ""
+    for line in (
+        f"Probed for {report.feature}: {report.marks}{hard}.",
+        f"Of {report.n_units:,} units of {report.subject} the {report.probes.n_candidates:,} best "
+        f"are candidates; {report.tested.base_rate:.2%} of the tokens held out carry the feature.",
+    ):
+        console.print(Text(visible(line)))
+    console.print()
+    print_probes(report.probes, console)
+    for line in report.notes:
+        console.print(Text(visible(line), "dim"))
 
 
 def print_probes(probes: FeatureProbes, console: Console) -> None:
