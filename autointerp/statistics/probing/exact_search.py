@@ -95,7 +95,7 @@ def search_exactly(  # noqa: PLR0913 - what is searched, and how long
             f"{MOST_SUBSETS:,} that an exact search can take: give fewer candidates or a lower k"
         )
     begun = clock()
-    search = _Search(design, np.asarray(candidates, np.int64), k, ridge)
+    search = _SubsetSearch(design, np.asarray(candidates, np.int64), k, ridge)
     while clock() - begun < time_limit_s and search.improve():
         pass
     seen = False
@@ -114,7 +114,7 @@ def search_exactly(  # noqa: PLR0913 - what is searched, and how long
     )
 
 
-class _Search:
+class _SubsetSearch:
     """All subsets, their bounds, and the best one so far. Column 0 is the intercept's."""
 
     def __init__(self, design: Design, candidates: Subsets, k: int, ridge: float) -> None:
