@@ -23,6 +23,7 @@ from autointerp.core.unit_spec import IndexRange, RandomItem, UnitSpec
 from autointerp.llm import Ledger, Quote, Spent, estimate_job, read_prices
 from autointerp.llm.prices import PriceTable
 from autointerp.orchestration.counted_units import UntoldUnitsError
+from autointerp.orchestration.evidence_cost import evidence_cost
 from autointerp.orchestration.job_estimate import JobEstimate
 from autointerp.orchestration.job_outlook import JobOutlook, asks_llm, job_outlook
 from autointerp.orchestration.planned_text import PlannedText
@@ -74,7 +75,7 @@ def estimate(asked: JobRequest, config: ApiConfig, backend: JobBackend) -> Estim
             f"time, memory and disk: the sizes of {job.subject} are not known before a worker has "
             "loaded it once, as its first job does"
         )
-    else:
+    elif job.evidence is None:
         _plan(found, shape, n_workers=n_workers, n_readers=n_readers)
     if found.outlook is None:
         spec = read_units(job.units)
@@ -84,7 +85,35 @@ def estimate(asked: JobRequest, config: ApiConfig, backend: JobBackend) -> Estim
         found.n_labels = n if n is None or job.sides != "both" else 2 * n
         if n is None:
             found.unknown.append(f"how many units {job.units} are: a worker counts them")
+    if job.evidence is not None:
+        return _of_evidence(found, shape, n_workers=n_workers, n_readers=n_readers)
     return _shown(found, asked.budget.to_budget(), n_workers=n_workers, n_readers=n_readers)
+
+
+def _of_evidence(
+    found: _Found, shape: ModelShape | None, *, n_workers: int, n_readers: int
+) -> EstimateOut:
+    """Forward passes and their time; no labels are made and no LLM is asked."""
+    found.n_labels = 0
+    out = _shown(found, Budget(), n_workers=n_workers, n_readers=n_readers)
+    kind = found.job.evidence.kind if found.job.evidence else ""
+    if found.n_units is None:
+        return out.model_copy(update={"text": f"{kind} of units that a worker counts"})
+    cost = evidence_cost(found.job, found.n_units, shape, XEON, n_readers=n_readers)
+    text = (
+        f"{kind} of {_counted(found.n_units, 'unit')}; at most about {cost.n_tokens:,} tokens in "
+        "forward passes"
+    )
+    if cost.seconds is None:
+        return out.model_copy(update={"text": text})
+    seconds = round(cost.seconds, 1)
+    changed = {
+        "text": f"{text}, {time_text(cost.seconds)} of work",
+        "machine": XEON.name,
+        "seconds": seconds,
+        "stages": {"evidence": StageTimeOut(seconds=seconds, cpu_s=seconds * n_readers)},
+    }
+    return out.model_copy(update=changed)
 
 
 def _plan(found: _Found, shape: ModelShape, *, n_workers: int, n_readers: int) -> None:

@@ -6,7 +6,10 @@ from pydantic import BaseModel, ValidationError
 
 from autointerp.api.api_config import ApiConfig
 from autointerp.api.problems import Problem
+from autointerp.api.schemas.evidence_schemas import EvidenceOptions
 from autointerp.api.schemas.job_schemas import JobRequest
+from autointerp.core.causal_evidence import EvidenceKind
+from autointerp.core.config import NO_LLM
 from autointerp.core.errors import InputError
 from autointerp.core.model_shape import ModelShape
 from autointerp.core.one_line import shortened
@@ -63,12 +66,49 @@ def check_job_request(
         InputError: the server does not allow it.
     """
     units = read_units(asked.units)
+    if asked.evidence is not None:
+        _refuse_fields_of_labels(asked)
+        refuse_other_fields(asked.evidence)
     policy.check(asked.spec, asked.budget.to_budget())
     check_llm_model(config, asked.llm, asked.llm_model)
     if asked.corpus.n_tokens > config.limits.job_tokens:
         detail = f"corpus.n_tokens may be {config.limits.job_tokens:,} at most"
         raise Problem(422, "too_many_tokens", detail)
     check_units(units, facts_of(jobs, asked.subject), limit=config.limits.job_units)
+
+
+def _refuse_fields_of_labels(asked: JobRequest) -> None:
+    taken = {"subject", "units", "dtype", "seed", "evidence"}
+    if asked.evidence is not None and asked.evidence.kind is EvidenceKind.SITES:
+        taken.add("corpus")
+    # That no LLM is asked may be said.
+    others = asked.model_fields_set - taken - ({"llm"} if asked.llm == NO_LLM else set())
+    if others:
+        detail = (
+            f"{', '.join(sorted(others))}: a job that asks for evidence takes "
+            f"{', '.join(sorted(taken))}"
+        )
+        raise Problem(422, "invalid_request", detail)
+
+
+def refuse_other_fields(asked: EvidenceOptions) -> None:
+    """Refuses texts that the kind does not take, or does not have.
+
+    Raises:
+        Problem: 422.
+    """
+    of_patching = ("prompt", "counterfactual", "answers", "position")
+    given = [name for name in of_patching if getattr(asked, name) is not None]
+    if asked.kind is not EvidenceKind.PATCHING and given:
+        found = " and ".join(given)
+        raise Problem(422, "invalid_request", f"{found}: kind patching alone takes this")
+    missing = [name for name in of_patching[:2] if name not in given]
+    if asked.kind is EvidenceKind.PATCHING and missing:
+        detail = (
+            "patching needs prompt and counterfactual, two texts of as many tokens; no LLM writes "
+            f"one here. There is no {' and no '.join(missing)}"
+        )
+        raise Problem(422, "invalid_request", detail)
 
 
 def check_llm_model(config: ApiConfig, llm: str, model: str | None) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from autointerp.cli.command_options import AsJson, Seed, Tokens
+from autointerp.cli.command_options import AsJson, Seed, Server, Tokens
 from autointerp.cli.option_groups import with_options
+from autointerp.cli.remote_evidence import ask_server, submit_evidence
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.cli.text_units import NamedUnits
@@ -21,6 +22,7 @@ from autointerp.core.probe import NEUTRAL_PROMPTS
 
 _HELPS = {
     "tokens": "Tokens to read (default: as many as the dictionary's labels were made from).",
+    "server": "Address of a server, whose workers answer in place of this machine.",
     "seed": "Seed of windows, controls and texts (default: 0).",
 }
 _N_ANSWERS = 2
@@ -85,6 +87,13 @@ _Encoders = Annotated[
         "--encoder", help="Where an SAE or directions lie that were moved: sae:FOLDER, dirs:FILE."
     ),
 ]
+_Keep = Annotated[
+    bool, typer.Option("--keep", help="Keep the answers in --dir, or beside the server's labels.")
+]
+_Job = Annotated[
+    bool, typer.Option("--job", help="Submit a job to the server, which keeps the answers.")
+]
+_Wait = Annotated[bool, typer.Option("--wait", help="With --job: wait until it has ended.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -115,6 +124,10 @@ def register(app: typer.Typer) -> None:
         length: _Length = 25,
         seed: Seed = None,
         encoder: _Encoders = None,
+        keep: _Keep = False,
+        server: Server = None,
+        job: _Job = False,
+        wait: _Wait = False,
         as_json: AsJson = False,
     ) -> None:
         """Holds units at zero, puts them back between prompts, or pushes them, beside controls."""
@@ -137,12 +150,16 @@ def register(app: typer.Typer) -> None:
             n_tokens=length,
             seed=seed or 0,
         )
-        _run(
-            NamedUnits.of(units, subject),
-            request,
-            {"folder": folder, "corpus": corpus, "tokens": tokens, "encoders": encoder or ()},
-            as_json=as_json,
-        )
+        named = NamedUnits.of(units, subject)
+        where = {"folder": folder, "corpus": corpus, "tokens": tokens, "encoders": encoder or ()}
+        if wait and not job:
+            raise InputError("--wait goes with --job")
+        if job:
+            submit_evidence(server, named, request, where, wait=wait, as_json=as_json)
+        elif server is not None:
+            ask_server(server, named, request, where, keep=keep, as_json=as_json)
+        else:
+            _run(named, request, where | {"keep": keep}, as_json=as_json)
 
 
 def _run(

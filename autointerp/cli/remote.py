@@ -62,11 +62,15 @@ class DownloadFormat(StrEnum):
     """A tar of the tree that Neuronpedia imports."""
     ARCHIVE = "archive"
     """A ZIP of the dictionary's folder, with scores, records and manifest."""
+    EVIDENCE = "evidence"
+    """Lines of causal evidence that jobs and requests have kept."""
 
     @property
     def suffix(self) -> str:
         """Of a file in this format."""
-        return {"neuronpedia": ".tar", "archive": ".zip"}.get(self, f".{self}")
+        return {"neuronpedia": ".tar", "archive": ".zip", "evidence": ".jsonl"}.get(
+            self, f".{self}"
+        )
 
 
 _Model = Annotated[str, typer.Argument(help="The model whose labels are downloaded.")]
@@ -120,10 +124,10 @@ def submit(  # noqa: PLR0913 - one parameter an option
             say(job.raw["unseen_text"])
         if wait:
             say(f"submitted {job.id}")
-            job = _follow(client, job.id)
+            job = follow_job(client, job.id)
         print_job(job, result_console(), as_json=as_json)
         if wait:
-            _exit_for(client, job)
+            exit_for(client, job)
 
 
 def status(job_id: _OptionalJobId = None, server: Server = None, as_json: AsJson = False) -> None:
@@ -156,12 +160,12 @@ def wait(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:
     """Shows progress until a job has ended; exit code 1 where not all of it succeeded."""
     with connected(server) as client:
         try:
-            job = _follow(client, job_id)
+            job = follow_job(client, job_id)
         except KeyboardInterrupt:
             say(f"the job is still running; `autointerp cancel {job_id}` stops it")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         print_job(job, result_console(), as_json=as_json)
-        _exit_for(client, job)
+        exit_for(client, job)
 
 
 def cancel(job_id: JobId, server: Server = None, as_json: AsJson = False) -> None:
@@ -212,13 +216,13 @@ def _job(options: LabelOptions) -> JobSpec:
     return job_of(options, read_settings().model_copy(update={"llm_base_url": None}))
 
 
-def _follow(client: Client, job_id: str) -> JobStatus:
+def follow_job(client: Client, job_id: str) -> JobStatus:
     """Shows progress until the job has ended; the server may go away meanwhile and come back."""
     with shown_progress() as progress:
         return client.wait(job_id, on_change=JobBars(progress).show)
 
 
-def _exit_for(client: Client, job: JobStatus) -> None:
+def exit_for(client: Client, job: JobStatus) -> None:
     """Lists what failed.
 
     Raises:

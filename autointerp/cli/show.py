@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -25,6 +25,7 @@ from autointerp.cli.rendering.unit_page import print_view
 from autointerp.cli.unit_view import UnitView, read_remote_unit, read_unit
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitName
+from autointerp.core.kept_evidence import kept_json
 from autointerp.store.labels.folder_stores import holds_labels
 
 _Words = Annotated[
@@ -74,7 +75,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _json(view: UnitView) -> dict[str, object]:
-    return {"unit": str(view.label.unit), **explanations_json(view.label), **asdict(view)}
+    kept = [kept_json(one) for one in view.evidence]
+    plain = {**explanations_json(view.label), **asdict(replace(view, evidence=()))}
+    return {"unit": str(view.label.unit), **plain, "evidence": kept}
 
 
 def _is_folder(word: str, *, alone: bool) -> bool:

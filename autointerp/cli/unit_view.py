@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,8 @@ from autointerp.cli.folder_words import label_folder
 from autointerp.cli.rendering.console import say
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
-from autointerp.core.ids import UnitName
+from autointerp.core.ids import UnitId, UnitName
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.one_line import shortened
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.unreadable import if_readable, pass_over
@@ -45,6 +46,8 @@ class UnitView:
     explain: tuple[ActivationRecord, ...]
     """Windows of explain text: the explain set, and what only people see."""
     held_out: tuple[PredictedRecord, ...]
+    evidence: tuple[KeptEvidence, ...] = ()
+    """Causal evidence that was kept of the unit; with its first side alone."""
 
 
 def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
@@ -115,7 +118,8 @@ def read_remote_unit(
         by = f" --explainer {other['explainer']}" if other["explainer"] else ""
         text = shortened(other["description"] or other["status"])
         say(f"another label ({other['side']}): --corpus {other['corpus']}{by}: {score}{text}")
-    return tuple(_from_page(page, side) for side in page["sides"])
+    views = [_from_page(page, side) for side in page["sides"]]
+    return _with_evidence(views, lambda unit: _remote_evidence(client, model, unit))
 
 
 def _from_store(
@@ -126,9 +130,29 @@ def _from_store(
         return
     unreadable.clear()
     for unit in name.among(first.unit.subject, store.hooks):
+        views = []
         for label in store.get_sides(unit, unreadable.append):
             sets = if_readable(partial(store.get_sets, unit, label.side), unreadable.append)
-            yield _from_sets(label, sets)
+            views.append(_from_sets(label, sets))
+        yield from _with_evidence(views, lambda unit: store.evidence_of(unit, unreadable.append))
+
+
+def _with_evidence(
+    views: Sequence[UnitView], evidence_of: Callable[[UnitId], tuple[KeptEvidence, ...]]
+) -> tuple[UnitView, ...]:
+    """The sides of one unit, the first with what was kept of it."""
+    first = (replace(view, evidence=evidence_of(view.label.unit)) for view in views[:1])
+    return (*first, *views[1:])
+
+
+def _remote_evidence(client: Client, model: str, unit: UnitId) -> tuple[KeptEvidence, ...]:
+    from autointerp.client.http_session import NotThereError  # noqa: PLC0415 - brings the client
+    from autointerp.store.packed_causal import read_kept  # noqa: PLC0415
+
+    try:
+        return tuple(map(read_kept, client.kept_evidence(model, unit.hook, unit.index)))
+    except NotThereError:
+        return ()  # A server of an earlier version keeps none.
 
 
 def _from_sets(label: Label, sets: UnitSets | None) -> UnitView:

@@ -308,11 +308,12 @@ class Client:
     ) -> dict[str, Any]:
         """What happens when units are held, put back or pushed, beside controls.
 
-        Kinds are ``ablation``, ``patching``, ``attribution`` and ``steering``; options are those of
-        `autointerp evidence` by the names of `POST /v1/models/{model}/evidence`: ``holds``,
-        ``texts``, ``together``, ``n_windows``, ``n_texts``, ``n_controls``, ``against``,
-        ``prompt``, ``counterfactual``, ``answers``, ``position``, ``prompts``, ``target_kl``,
-        ``n_tokens`` and ``seed``.
+        Kinds are ``ablation``, ``patching``, ``attribution``, ``steering`` and ``sites``; options
+        are those of `autointerp evidence` by the names of `POST /v1/models/{model}/evidence`:
+        ``holds``, ``texts``, ``together``, ``n_windows``, ``n_texts``, ``n_controls``,
+        ``against``, ``prompt``, ``counterfactual``, ``answers``, ``position``, ``prompts``,
+        ``target_kl``, ``n_tokens``, ``seed``, ``dtype``; of sites ``corpus`` and ``tokens``; and
+        ``keep``. For many units submit a job: `submit(units, evidence={"kind": kind})`.
         """
         body = {"units": units, "kind": kind, **options}
         found: dict[str, Any] = self._session.json(
@@ -320,19 +321,34 @@ class Client:
         )
         return found
 
+    def kept_evidence(self, model: str, hook: str, index: int) -> list[dict[str, Any]]:
+        """The causal evidence that is kept of a unit, by kind and the oldest first.
+
+        Raises:
+            InputError: there is no such model.
+            UpstreamError: the server cannot be reached.
+        """
+        path = f"/v1/models/{_part(model)}/units/{_part(hook)}/{index}/evidence"
+        found: list[dict[str, Any]] = self._session.json("GET", path)["items"]
+        return found
+
     def download(
         self,
         model: str,
         out: Path | str,
         *,
-        format: Literal["parquet", "jsonl", "neuronpedia", "archive"] = "parquet",  # noqa: A002
+        format: Literal["parquet", "jsonl", "neuronpedia", "archive", "evidence"] = "parquet",  # noqa: A002
         corpus: str | None = None,
         explainer: str | None = None,
     ) -> Path:
         """Downloads the feature dictionary as a file; resumes an interrupted download.
 
-        Tables may be of the labels from one text or by one explainer.
+        Tables may be of the labels from one text or by one explainer. ``evidence`` is JSON lines of
+        the causal evidence that is kept beside the labels.
         """
+        if format == "evidence":
+            path = f"/v1/models/{_part(model)}/evidence"
+            return fetch_file(self._session, path, {}, Path(out))
         path = f"/v1/models/{_part(model)}/dictionary"
         given = {"format": format, "corpus": corpus, "explainer": explainer}
         params = {name: value for name, value in given.items() if value is not None}

@@ -70,8 +70,9 @@ class Standing:
 
     @classmethod
     def of(cls, control: ControlKind, own: float, values: Sequence[float]) -> Standing:
-        """That of a number among at least one control."""
-        n_larger = sum(abs(value) >= abs(own) for value in values)
+        """That of a number among at least one control; one that is not finite stands last."""
+        # Written so that what is not a number counts as larger: nothing is lost beside it.
+        n_larger = sum(not abs(value) < abs(own) for value in values)
         p = (1 + n_larger) / (1 + len(values))
         return cls(control, tuple(values), 1 + n_larger, p)
 
@@ -217,6 +218,8 @@ class CausalEvidence:
 
     kind: EvidenceKind
     subject: str
+    dtype: str | None = None
+    """Of the subject model's weights while it was measured; None where that was not noted."""
     ablations: tuple[Ablation, ...] = ()
     patchings: tuple[Patching, ...] = ()
     attributions: tuple[Attribution, ...] = ()

@@ -7,13 +7,12 @@ from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
-from autointerp.core.causal_evidence import CausalEvidence
 from autointerp.core.ids import UnitId
 
 
-def causal_json(evidence: CausalEvidence) -> dict[str, Any]:
-    """The evidence with its field names; units as ``subject/hook/index``, nothing left out."""
-    result: dict[str, Any] = _plain(evidence)
+def causal_json(found: object) -> dict[str, Any]:
+    """Evidence, or a request, with its field names; units as ``subject/hook/index``."""
+    result: dict[str, Any] = _plain(found)
     return result
 
 

@@ -83,6 +83,10 @@ class CausalRequest:
             given = getattr(self, name)
             each = (given,) if isinstance(given, str) else given
             object.__setattr__(self, name, tuple(_named(name, one, known) for one in each))
+        prompts = (self.prompts,) if isinstance(self.prompts, str) else self.prompts
+        object.__setattr__(self, "prompts", tuple(prompts))
+        if self.answers is not None:
+            object.__setattr__(self, "answers", tuple(self.answers))
 
     def _check_prompts(self) -> None:
         given = [self.prompt is not None, self.counterfactual is not None]

@@ -22,6 +22,7 @@ from pydantic import (
 from typing_extensions import override
 
 from autointerp.core.addresses import stored_address
+from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import InputError, first_problem
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -244,7 +245,7 @@ class Budget(_Config):
 
 
 class JobSpec(_Config):
-    """One labelling job, complete: the same job and the same replies give the same labels."""
+    """One job, complete: the same job and the same replies give the same labels."""
 
     subject: str = "smollm2-135m"
     units: str
@@ -261,6 +262,8 @@ class JobSpec(_Config):
     """``embedded``, ``none`` or the base URL of an OpenAI-compatible endpoint."""
     llm_model: str | None = None
     seed: Seed = 0
+    evidence: CausalRequest | None = Field(default=None, exclude_if=lambda value: value is None)
+    """Causal evidence that is asked of the units, in place of labels; it takes no LLM."""
 
     @field_serializer("llm")
     def _without_password(self, llm: str) -> str:

@@ -1,4 +1,4 @@
-"""A labelling job of the service: its state, its counts, its work items."""
+"""A job of the service: its state, its counts, its work items."""
 
 from __future__ import annotations
 
@@ -52,6 +52,8 @@ class Stage(StrEnum):
     """Read the records of a chunk of units."""
     LABEL = "label"
     """Explain and score a chunk of units."""
+    EVIDENCE = "evidence"
+    """Answer what is asked of a chunk of units causally; of jobs that make no labels."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,7 +92,10 @@ class StageCount:
 
 @dataclass(frozen=True, slots=True)
 class JobCounts:
-    """Sides of units by how labelling ended; ``done`` is the sum of the four states."""
+    """Sides of units by how labelling ended; ``done`` is the sum of the four states.
+
+    Of a job that asks for evidence units, which are ``ok`` or ``failed``.
+    """
 
     total: int = 0
     """0 until the job is planned."""
@@ -135,7 +140,7 @@ class StoredJobStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(StoredJobStatus):
-    """One labelling job."""
+    """One job: units are labelled, or causal evidence is asked of them."""
 
     spec: JobSpec
     """What to do; its `llm` is an alias of the server's allow-list, never a URL."""
@@ -151,12 +156,16 @@ class AskedBriefly:
     llm: str
     corpus: str | None = None
     """None of jobs that an earlier version stored."""
+    evidence: str | None = None
+    """Which kind of evidence is asked for; None of a job that makes labels."""
 
     @classmethod
     def of(cls, spec: JobSpec) -> AskedBriefly:
         """The short form of a job's specification."""
         texts = (spec.subject, spec.units, spec.llm, spec.corpus.corpus)
-        return cls(*map(briefly, texts))
+        kind = None if spec.evidence is None else spec.evidence.kind.value
+        subject, units, llm, corpus = map(briefly, texts)
+        return cls(subject, units, llm, corpus, kind)
 
 
 def briefly(text: str) -> str:

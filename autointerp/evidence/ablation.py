@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -116,6 +117,9 @@ class Ablations:
             return undefined(loss, *sizes, reason=reason)
         lost = weights * [one.lost for one in found]
         value = float(lost.sum() / tokens.sum())
+        if not (math.isfinite(value) and math.isfinite(loss)):
+            reason = "the loss is not finite; load the subject model in float32"
+            return undefined(loss if math.isfinite(loss) else None, *sizes, reason=reason)
         low, high = document_interval(
             value, lost, tokens, [p.document for p in passages], seed=self._seed
         )

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeVar
 
 from autointerp.core.causal_evidence import (
+    Ablation,
     Attribution,
     CausalEvidence,
     ControlKind,
@@ -55,11 +58,14 @@ def evidence_of(
     request: CausalRequest,
     texts: CausalTexts | None = None,
     progress: Progress | None = None,
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> CausalEvidence:
     """The answer, a result a unit or one for all of them together.
 
     Ablation and attribution need texts. Where nothing at all can be said, the reason is an
-    error; of several units, those of which something can be said have their results.
+    error; of several units, those of which something can be said have their results. `check` is
+    called before each forward pass, and may end the work by raising.
 
     Raises:
         InputError: no unit has an answer, or there are no texts.
@@ -70,7 +76,8 @@ def evidence_of(
         raise InputError("sites are compared on a whole text: autointerp evidence --kind sites")
     if texts is None and request.kind in {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}:
         raise InputError(f"{request.kind} is measured on text, and none was given")
-    answers = _Answers(subject, request, texts, progress or SilentProgress())
+    passes = HeldPasses(subject, seed=request.seed, check=check)
+    answers = _Answers(passes, request, texts, progress or SilentProgress())
     return answers.of([tuple(units)] if request.together else [(unit,) for unit in units])
 
 
@@ -79,20 +86,19 @@ class _Answers:
 
     def __init__(
         self,
-        subject: SubjectModel,
+        passes: HeldPasses,
         request: CausalRequest,
         texts: CausalTexts | None,
         progress: Progress,
     ) -> None:
-        self._subject, self._request = subject, request
+        self._passes, self._subject, self._request = passes, passes.subject, request
         self._texts, self._progress = texts, progress
-        self._passes = HeldPasses(subject, seed=request.seed)
         self._reasons: list[str] = []
 
     def of(self, sets: Sequence[UnitSet]) -> CausalEvidence:
         started = time.perf_counter()
         request = self._request
-        result = CausalEvidence(request.kind, self._subject.name)
+        result = CausalEvidence(request.kind, self._subject.name, self._subject.dtype_name)
         if request.kind is EvidenceKind.ABLATION and self._texts is not None:
             ablations = Ablations(
                 self._passes,
@@ -100,10 +106,11 @@ class _Answers:
                 n_controls=request.n_controls,
                 against=request.against,
             )
-            texts = {units: self._texts.of(units, request.texts) for units in sets}
+            texts = self._texts_of(sets, self._texts)
             self._say_cost(texts)
             self._share(ablations, texts)
-            found = self._each(sets, lambda u: ablations.of(u, request.holds, texts[u]))
+            answer = partial(self._ablated, ablations, texts)
+            found = self._each(sets, answer)
             result = replace(result, ablations=tuple(found))
         elif request.kind is EvidenceKind.PATCHING:
             result = replace(result, patchings=tuple(self._each(sets, self._patched)))
@@ -121,18 +128,41 @@ class _Answers:
             notes=tuple(dict.fromkeys(self._reasons)),
         )
 
+    def _texts_of(self, sets: Sequence[UnitSet], texts: CausalTexts) -> HeldTexts:
+        """Of those sets that have them; why others have none is told when they are answered."""
+        found = {}
+        for units in sets:
+            with suppress(InputError):
+                for unit in units:
+                    self._subject.check_indices(unit.hook, [unit.index])
+                found[units] = texts.of(units, self._request.texts)
+        return found
+
+    def _ablated(self, ablations: Ablations, known: HeldTexts, units: UnitSet) -> Ablation:
+        assert self._texts is not None  # evidence_of has looked
+        texts = known[units] if units in known else self._texts.of(units, self._request.texts)
+        return ablations.of(units, self._request.holds, texts)
+
     def _share(self, ablations: Ablations, texts: HeldTexts) -> None:
         """Holds many units on the text that they share, in as few passes as there can be."""
         request, stage = self._request, "all text"
-        passages, *others = (each.get(TextKind.ALL, ()) for each in texts.values())
+        passages, *others = [each.get(TextKind.ALL, ()) for each in texts.values()] or ((),)
         directions = request.n_controls and ControlKind.DIRECTIONS in request.against
         is_shared = bool(others) and all(other == passages for other in others)
         if directions or not is_shared or isinstance(passages, str):
             return
         self._progress.start(stage, len(passages), "windows")
-        ablations.prepare(
-            list(texts), request.holds, passages, lambda: self._progress.advance(stage, 1)
-        )
+        prepare = partial(ablations.prepare, holds=request.holds)
+        try:
+            prepare(list(texts), passages=passages, done=lambda: self._progress.advance(stage, 1))
+        except InputError:
+            # Those that can be held still share; why another cannot is told when it is answered.
+            able = []
+            for units in texts:
+                with suppress(InputError):
+                    prepare([units], passages=passages[:1])
+                    able.append(units)
+            prepare(able, passages=passages)
 
     def _each(self, sets: Sequence[UnitSet], answer: Callable[[UnitSet], T]) -> Iterator[T]:
         """The answers; a set that has none is noted, where another has one."""
@@ -202,7 +232,10 @@ class _Answers:
         if self._texts is None or unit is None or passage is None:
             return
         n = ablated_tokens(texts, self._request, self._texts.reference)
-        rate = measured_speed(self._subject, unit, passage.token_ids).tokens_per_s
+        try:
+            rate = measured_speed(self._subject, unit, passage.token_ids).tokens_per_s
+        except InputError:
+            return  # Of a unit that cannot be held, which is told when it is answered.
         minutes = n / rate / 60
         took = f"{minutes:.0f} minutes" if minutes >= 2 else f"{60 * minutes:.0f} seconds"  # noqa: PLR2004
         self._progress.note(

@@ -82,11 +82,10 @@ def refuse_longer(
     """About how many seconds it takes.
 
     Raises:
-        InputError: more than there are; the message says what would fit. Or a unit is not there,
-            or cannot be held.
+        InputError: more than there are; the message says what would fit. Or no unit can be held.
     """
     sets = [tuple(units)] if request.together else [(unit,) for unit in units]
-    speed = measured_speed(subject, units[0], _a_text(subject, request, texts_of(request), units))
+    speed = _speed_of_any(subject, units, request, texts_of(request))
 
     def seconds(some: Sequence[UnitSet], asked: CausalRequest) -> float:
         return causal_cost(subject, some, asked, texts_of(asked)).seconds(speed)
@@ -99,6 +98,26 @@ def refuse_longer(
         f"this takes about {needed:,.0f} s on this worker, and a request has {most_s:,.0f} s; what "
         f"fits is {what_fits(sets, request, lambda some, asked: seconds(some, asked) <= most_s)}"
     )
+
+
+def _speed_of_any(
+    subject: SubjectModel,
+    units: Sequence[UnitId],
+    request: CausalRequest,
+    texts: CausalTexts | None,
+) -> Speed:
+    """With the first of the units that can be held.
+
+    Raises:
+        InputError: none can; what is wrong with the first.
+    """
+    problem: InputError | None = None
+    for unit in units:
+        try:
+            return measured_speed(subject, unit, _a_text(subject, request, texts, [unit]))
+        except InputError as error:
+            problem = problem or error
+    raise problem or InputError("no units were named")
 
 
 def what_fits(sets: Sequence[UnitSet], request: CausalRequest, fits: Fits) -> str:

@@ -145,15 +145,15 @@ class TextValues:
             return
         asked = {group.hook: group.indices for group in missing}
         names = [(hook, index) for hook, indices in asked.items() for index in indices]
-        for name in names:
-            self._lines[name] = []
+        read = {name: list[Float[Tensor, " pos"]]() for name in names}
         step = max(1, 4096 // max(map(len, self.texts)))
         for first in range(0, len(self.texts), step):
             rows = self.texts[first : first + step]
             values = torch.from_numpy(self._subject.read_rows(rows, asked))
             for row, lines in zip(rows, values, strict=True):
                 for name, line in zip(names, lines[:, : len(row)], strict=True):
-                    self._lines[name].append(_finite(line, name))
+                    read[name].append(_finite(line, name))
+        self._lines |= read
 
 
 def _finite(line: Tensor, name: tuple[str, int]) -> Tensor:

@@ -68,8 +68,11 @@ class PassValues:
 class HeldPasses:
     """Runs texts through one subject model with units held."""
 
-    def __init__(self, subject: SubjectModel, *, seed: int = 0) -> None:
-        self.subject, self.seed = subject, seed
+    def __init__(
+        self, subject: SubjectModel, *, seed: int = 0, check: Callable[[], None] = lambda: None
+    ) -> None:
+        """`check` is called before each pass, and may end them all by raising."""
+        self.subject, self.seed, self._check = subject, seed, check
         self.n_tokens, self.seconds = 0, 0.0
         self.rows_share = True
         """Whether what comes before the first held layer may be computed once for all rows."""
@@ -114,6 +117,7 @@ class HeldPasses:
 
         The norms note what they are in this pass. BOS is left out.
         """
+        self._check()
         site = WriteSite.of(self.subject, held.hook)
         bos = self.bos([held.hook])
         whole = self._whole(ids, bos)
@@ -143,6 +147,7 @@ class HeldPasses:
     def _run(
         self, ids: Sequence[int], rows: PassRows, read: Callable[[Tensor, Tensor], Tensor]
     ) -> PassValues:
+        self._check()
         started = time.perf_counter()
         bos = self.bos([held.hook for held in rows.held])
         whole = self._whole(ids, bos)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 
 from autointerp.core.causal_evidence import TextKind
+from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
 from autointerp.core.records import UnitSets
@@ -88,7 +90,9 @@ class CorpusTexts(CausalTexts):
         """Reads units without labels on the explain split, all in one pass."""
         unlabelled = [unit for unit in units if self._labels.get(unit, (None, None))[1] is None]
         if unlabelled:
-            self._values.read(select_units(unlabelled))
+            # Of a unit that cannot be read that is told when it is answered; others are read then.
+            with suppress(InputError):
+                self._values.read(select_units(unlabelled))
 
     def _exemplars(self, units: UnitSet) -> Sequence[Passage] | str:
         of_units: list[Sequence[Passage]] = []

@@ -166,6 +166,8 @@ class JobService:
         again, missing = self._undone(job.id, plan, undone)
         if not again and not missing:
             return 0
+        if job.spec.evidence is not None:
+            return self._ask_again(job, again, missing)
         retries.renew_collection(plan.collection)
         stages = (Stage.RECORDS, Stage.LABEL)
         retries.renew(*(WorkItem(job.id, stage, n) for stage in stages for n in missing))
@@ -178,6 +180,19 @@ class JobService:
             retries.renew(*(state.item for state in windows))
         # Where rules filled up what the budget did not reach, they still do.
         self._run_again(job, LLM_FAILED, *([STOPPED] if missing else ()))
+        return job.counts.total - job.counts.done + len(again)
+
+    def _ask_again(
+        self, job: Job, again: Mapping[tuple[UnitId, Side], int], missing: Collection[int]
+    ) -> int:
+        """Asks for evidence again that could not be had, or was not reached."""
+        retries = RetryPolicy(self._backend.jobs, self._backend.queue, self._artifacts)
+        # Before it runs: a job all of whose items are done would end at once.
+        for number in {*again.values(), *missing}:
+            retries.renew(WorkItem(job.id, Stage.EVIDENCE, number))
+        if again:
+            self._backend.jobs.reopen(job.id, again)
+        self._run_again(job, STOPPED)
         return job.counts.total - job.counts.done + len(again)
 
     def _run_again(self, job: Job, *notes: str) -> None:

@@ -97,7 +97,7 @@ class RetryPolicy:
         """
         if item.stage is Stage.WINDOWS:
             return
-        if item.stage in {Stage.RECORDS, Stage.LABEL}:
+        if item.stage in {Stage.RECORDS, Stage.LABEL, Stage.EVIDENCE}:
             self._jobs.put_note(item.owner, GIVEN_UP, reason)
             self._fail_chunk(item, reason)
         else:

@@ -36,7 +36,7 @@ _RESENT_TO_THE_IDLE_S = 10.0
 # Its worker released it unfinished, or is dead and its lease has expired.
 _LOST_S = 5.0
 _A_WORKER, _AT_LEAST = 4, 8
-_OWN = (Stage.PLAN, Stage.WINDOWS, Stage.RECORDS, Stage.LABEL)
+_OWN = (Stage.PLAN, Stage.WINDOWS, Stage.RECORDS, Stage.LABEL, Stage.EVIDENCE)
 
 
 def reconcile(backend: JobBackend, send: Send) -> None:
@@ -85,6 +85,11 @@ def _due(backend: JobBackend, job: JobSummary) -> list[WorkItem]:
     queues = _queues(backend)
     if not _all_done(plan := backend.queue.items(job.id, Stage.PLAN)):
         return _to_send(plan, queues)
+    if job.asked.evidence is not None:
+        items = backend.queue.items(job.id, Stage.EVIDENCE)
+        if _all_done(items):
+            _end(backend, job.id)
+        return _to_send(items, queues)
     collection = backend.jobs.note(job.id, COLLECTION)
     if collection is None:
         # It was forgotten after it was planned: planning again is the same plan.
@@ -164,7 +169,8 @@ def _end(backend: JobBackend, job_id: str) -> None:
     reasons = []
     if counts.failed:
         why = backend.jobs.note(job_id, GIVEN_UP)
-        failed = f"{counts.failed:,} of {counts.total:,} labels failed"
+        noun = "labels" if job.asked.evidence is None else "units"
+        failed = f"{counts.failed:,} of {counts.total:,} {noun} failed"
         reasons.append(f"{failed}: {why}" if why else failed)
     if n_left > 0:
         reasons.append(f"{n_left:,} were not reached" + (f": {stopped}" if stopped else ""))

@@ -30,9 +30,11 @@ STAGE_WORDS: Mapping[Stage, str] = {
     Stage.WINDOWS: "windows that units need are run",
     Stage.RECORDS: "records of units are read",
     Stage.LABEL: "units are explained and scored",
+    Stage.EVIDENCE: "units are held, put back, pushed or compared",
 }
+ACTIVATIONS = "activations"
 WORKERS: Mapping[str, str] = {
-    "activations": "python -m autointerp.workers activations",
+    ACTIVATIONS: "python -m autointerp.workers activations",
     "labels": "python -m autointerp.workers labels",
 }
 """The command that starts a worker, by queue."""
@@ -120,6 +122,11 @@ class JobView:
         return STATE_WORDS[self.job.state]
 
     @property
+    def noun(self) -> str:
+        """What it makes of each unit."""
+        return "label" if self.job.spec.evidence is None else "answer"
+
+    @property
     def share(self) -> int:
         """Labels that are there, in percent."""
         return _share(self.job)
@@ -152,7 +159,8 @@ class JobView:
     @property
     def missing(self) -> tuple[str, ...]:
         """Commands of workers without which it does not go on."""
-        lacking = [command for queue, command in WORKERS.items() if not self.workers.get(queue)]
+        needed = WORKERS if self.job.spec.evidence is None else {ACTIVATIONS: WORKERS[ACTIVATIONS]}
+        lacking = [command for queue, command in needed.items() if not self.workers.get(queue)]
         return tuple(lacking) if self.is_open else ()
 
     def time_said(self, now: float) -> str:

@@ -91,6 +91,10 @@ class Links:
             return None
         return f"/v1/models/{quote(unit.subject, safe='')}/evidence"
 
+    def kept_evidence(self, unit: UnitId) -> str | None:
+        """Causal evidence that is kept of a unit, as JSON; None where no server answers."""
+        return None if self.are_files else f"/v1{self.unit(unit)}/evidence"
+
     def data(self, unit: UnitId) -> str | None:
         """The unit as JSON; None where no server answers."""
         if self.are_files:

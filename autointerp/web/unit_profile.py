@@ -8,10 +8,12 @@ from itertools import zip_longest
 
 from autointerp.core.explanations import Label, ScoredExplanation
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.scores import Score
 from autointerp.core.sense_types import Receipt, Sense, SenseScore, survivors
 from autointerp.store.label_records import LabelRecords
 from autointerp.web.activation_chart import ActivationChart
+from autointerp.web.found_evidence import FoundEvidence, found_evidence
 from autointerp.web.page_links import Links
 from autointerp.web.sense_marks import sense_marks, sensed_explanation, tells_of_exemplars
 from autointerp.web.token_rows import shown_text
@@ -88,6 +90,8 @@ class UnitProfile:
     links: Links
     sides: tuple[SideView, ...]
     paths: Paths = NOWHERE
+    found: tuple[FoundEvidence, ...] = ()
+    """Causal evidence that was kept of it, the newest of each kind."""
 
     @classmethod
     def of(
@@ -96,6 +100,7 @@ class UnitProfile:
         sides: Sequence[tuple[Label, LabelRecords | None]],
         links: Links,
         paths: Paths = NOWHERE,
+        evidence: tuple[KeptEvidence, ...] = (),
     ) -> UnitProfile:
         """From at least one label of a unit, each with its records where they were kept.
 
@@ -103,7 +108,7 @@ class UnitProfile:
         their subject model.
         """
         views = tuple(_side(label, records, unit, links, paths) for label, records in sides)
-        return cls(unit, links, views, paths)
+        return cls(unit, links, views, paths, found_evidence(evidence))
 
 
 def _side(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,19 +15,22 @@ from autointerp.core.errors import InputError, first_problem
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import shortened
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.unit_sites import UnitSites
-from autointerp.corpora import TokenCorpus, check_corpus
+from autointerp.corpora import check_corpus
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.evidence.causal_answers import evidence_of
-from autointerp.evidence.sites_of_units import n_readings, sites_of, unit_sites
 from autointerp.jobs.causal_texts import CorpusTexts, LabelWithSets
+from autointerp.jobs.evidence_source import source_of
+from autointerp.jobs.keeping_evidence import answer_and_keep
+from autointerp.jobs.site_evidence import site_evidence
 from autointerp.settings import Settings
+from autointerp.store.labels import FolderLabelStore
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.wiring.collection_runs import load_job_corpus
 from autointerp.wiring.other_texts import attach_encoders, check_same_subject
 
 DEFAULT_SUBJECT = "smollm2-135m"
 MOST_UNITS = 10_000
+_Answer = Callable[[Sequence[UnitId]], CausalEvidence]
 _ON_TEXT = {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION, EvidenceKind.SITES}
 
 
@@ -41,6 +43,7 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     corpus: str | None = None,
     tokens: int | None = None,
     encoders: Sequence[str] = (),
+    keep: bool = False,
     settings: Settings | None = None,
     progress: Progress | None = None,
 ) -> CausalEvidence:
@@ -55,6 +58,8 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
         corpus: text to hold them on; that of the dictionary where None, else Wikipedia.
         tokens: to read of it.
         encoders: where an SAE or directions of the dictionary lie that were moved.
+        keep: store the answers in that folder, each unit's by itself, and do not measure again
+            what was kept there before.
         settings: from the environment where None.
         progress: told about every stage.
 
@@ -64,16 +69,48 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     """
     settings, progress = settings or Settings(), progress or SilentProgress()
     request = asked if isinstance(asked, CausalRequest) else CausalRequest(_kind(asked))
+    if encoders and folder is None:
+        raise InputError(
+            "--encoder says where an SAE or directions of a dictionary lie that were moved; name "
+            "the dictionary with --dir, or the SAE in the units, sae:FOLDER:0-9"
+        )
+    if keep and (folder is None or request.together):
+        raise InputError(
+            "--keep keeps answers of single units in a dictionary; name its folder with --dir, and "
+            "leave out --together"
+        )
     dictionary = None if folder is None else open_dictionary(Path(folder))
     text = _text(dictionary, corpus, tokens)
     model = _subject(subject, dictionary, settings, progress)
     named = _units(units, model, dictionary, encoders, seed=request.seed)
-    if request.kind not in _ON_TEXT:
-        return evidence_of(model, named, request, progress=progress)
+    read: str | None = None
+    answer = _without_text(model, request, progress)
+    if request.kind in _ON_TEXT:
+        read, answer = _on_text(model, dictionary, named, request, text, progress)
+    if keep and dictionary is not None:
+        store, source = FolderLabelStore(dictionary.folder), source_of(model, read)
+        return answer_and_keep(store, named, request, source, answer)
+    return answer(named)
+
+
+def _without_text(model: SubjectModel, request: CausalRequest, progress: Progress) -> _Answer:
+    return lambda units: evidence_of(model, units, request, progress=progress)
+
+
+def _on_text(  # noqa: PLR0913, PLR0917 - what text is read for
+    model: SubjectModel,
+    dictionary: Dictionary | None,
+    named: Sequence[UnitId],
+    request: CausalRequest,
+    text: CorpusConfig,
+    progress: Progress,
+) -> tuple[str, _Answer]:
+    """The name of the text that is read, and what answers of units on it."""
     text = text.model_copy(update={"n_ctx": min(text.n_ctx, model.max_n_ctx)})
     windows = load_job_corpus(text, model, progress)
+    read = f"{windows.id}, {windows.n_tokens:,} tokens"
     if request.kind is EvidenceKind.SITES:
-        return _sites(model, named, windows, progress)
+        return read, lambda units: site_evidence(model, units, windows, progress)
     labels = {} if dictionary is None else _labels(dictionary, named)
     texts = CorpusTexts(
         model,
@@ -84,40 +121,17 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
         seed=request.seed,
     )
     texts.read(named)
-    found = evidence_of(model, named, request, texts, progress)
-    unlabelled = [] if dictionary is None else [unit for unit in named if unit not in labels]
-    if unlabelled:
-        first = unlabelled[0].short
-        note = f"{len(unlabelled)} of {len(named)} units have no label in {folder}, {first} first"
-        found = replace(found, notes=(*found.notes, note))
-    return found
 
+    def answer(units: Sequence[UnitId]) -> CausalEvidence:
+        found = evidence_of(model, units, request, texts, progress)
+        unlabelled = [] if dictionary is None else [unit for unit in units if unit not in labels]
+        if dictionary is None or not unlabelled:
+            return found
+        n, first = f"{len(unlabelled)} of {len(units)} units", unlabelled[0].short
+        note = f"{n} have no label in {dictionary.folder}, {first} first"
+        return replace(found, notes=(*found.notes, note))
 
-def _sites(
-    subject: SubjectModel, units: Sequence[UnitId], corpus: TokenCorpus, progress: Progress
-) -> CausalEvidence:
-    began = time.perf_counter()
-    by_layer: dict[int, set[int]] = {}
-    for unit in units:
-        if unit.hook.rpartition(".")[0] != f"blocks.{unit.layer}.mlp" or unit.hook not in sites_of(
-            subject, unit.layer
-        ):
-            raise InputError(
-                f"{unit.short} is not a neuron of an MLP; name one that is, such as 5:131"
-            )
-        by_layer.setdefault(unit.layer, set()).add(unit.index)
-    found: list[UnitSites] = []
-    n_read = 0
-    for layer, indices in by_layer.items():
-        found += unit_sites(subject, layer, sorted(indices), corpus, progress=progress)
-        n_read += n_readings(subject, layer, len(indices), corpus)
-    return CausalEvidence(
-        EvidenceKind.SITES,
-        subject.name,
-        sites=tuple(found),
-        n_tokens_run=corpus.n_tokens * n_read,
-        seconds=time.perf_counter() - began,
-    )
+    return read, answer
 
 
 def _kind(name: str) -> EvidenceKind:

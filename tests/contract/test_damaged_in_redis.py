@@ -246,7 +246,7 @@ def test_a_job_of_a_newer_version_whose_brief_says_more_waits(
     backend = redis_backend(connection)
     (newer,) = submitted(backend, 1)
     brief = {"subject": "tiny", "units": "0:0", "llm": "none", "scorers": "detection"}
-    client.hset(f"{PREFIX}job:{newer}", mapping={"schema": 2, "brief": json.dumps(brief)})
+    client.hset(f"{PREFIX}job:{newer}", mapping={"schema": 3, "brief": json.dumps(brief)})
     reconcile(backend, lambda _items: None)
     assert backend.jobs.open_ids() == [newer]
     assert client.hget(f"{PREFIX}job:{newer}", "state") == b"queued"

@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 from api_service import Service, listening, make_service, say_alive
 from browsing import DESKTOP, PHONE, chromium, opened, overflow, serious_findings
-from causal_replies import NOT_SAID, find_evidence
+from causal_replies import NOT_SAID, find_evidence, kept_evidence
+from factories import make_unit
 from playwright.sync_api import Browser, Locator, Page, expect
+
+from autointerp.core.causal_evidence import EvidenceKind
+from autointerp.core.causal_request import CausalRequest
 
 UNIT = "/models/tiny/units/blocks.5.mlp.hook_post/131"
 
@@ -28,6 +32,18 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Service:
 @pytest.fixture(scope="module")
 def site(service: Service) -> Iterator[str]:
     with listening(service.app) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def kept_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a service that has an answer of each kind."""
+    kept = make_service(tmp_path_factory.mktemp("kept"))
+    two = {"prompt": "He is from Paris", "counterfactual": "He is from Berlin"}
+    for kind in EvidenceKind:
+        asked = CausalRequest(kind, **(two if kind is EvidenceKind.PATCHING else {}))
+        kept.stores.of("tiny").put_evidence(kept_evidence(make_unit(), asked))
+    with listening(kept.app) as address:
         yield address
 
 
@@ -65,6 +81,25 @@ def test_what_is_lost_without_a_unit_stands_beside_its_controls(
         [(kind, asked)] = service.worker.asked
         assert (kind, asked["units"]) == ("evidence", "blocks.5.mlp.hook_post:131")
         assert (asked["holds"], asked["n_windows"], asked["n_controls"]) == (["mean"], 8, 9)
+        assert serious_findings(page) == []
+        assert overflow(page) == 0
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_what_was_kept_of_a_unit_stands_on_its_page_and_no_worker_is_asked(
+    browser: Browser, kept_site: str, service: Service, scheme: str, width: int
+) -> None:
+    with opened(browser, kept_site + UNIT, width=width, scheme=scheme) as page:
+        found = page.locator("section.found")
+        expect(found.locator("h3")).to_have_count(len(EvidenceKind))
+        rows = found.locator("table").first.locator("tbody tr")
+        expect(rows).to_have_count(3)
+        expect(rows.nth(1)).to_contain_text("+250 (+100 to +400)")
+        expect(rows.nth(2)).to_contain_text(NOT_SAID)
+        expect(found.locator("dl.written dd").nth(1)).to_contain_text("<b>of rivers</b>")
+        expect(found).to_contain_text("UTC, float32, wiki, job_1")
+        assert service.worker.asked == []
         assert serious_findings(page) == []
         assert overflow(page) == 0
 

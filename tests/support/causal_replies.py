@@ -19,7 +19,10 @@ from autointerp.core.causal_evidence import (
     TextKind,
 )
 from autointerp.core.causal_json import causal_json
+from autointerp.core.causal_request import CausalRequest
 from autointerp.core.ids import UnitId
+from autointerp.core.kept_evidence import EvidenceSource, KeptEvidence
+from autointerp.core.unit_sites import SitePair, SiteText, UnitSite, UnitSites
 
 UNITS = Standing.of(ControlKind.UNITS, 0.25, [0.01] * 18 + [0.3])
 TURNS = Standing.none(ControlKind.DIRECTIONS, "its units write at several places")
@@ -30,6 +33,17 @@ WRITTEN = ("<b>of rivers</b>\n\x1b[31m", "\u202eof seas")
 def find_evidence(asked: dict[str, Any]) -> dict[str, Any]:
     """An answer of the kind that is asked, about 5:131."""
     unit = UnitId(asked["model"], "blocks.5.mlp.hook_post", 131)
+    return causal_json(_found(unit, asked))
+
+
+def kept_evidence(unit: UnitId, request: CausalRequest, *, day: int = 1) -> KeptEvidence:
+    """An answer about a unit as it is kept, made on some day of November."""
+    created = f"2026-11-{day:02d}T00:00:00Z"
+    source = EvidenceSource(created, "0.1.0", "f00d", "float32", "wiki", "job_1")
+    return KeptEvidence(unit, request, _found(unit, causal_json(request)), source)
+
+
+def _found(unit: UnitId, asked: dict[str, Any]) -> CausalEvidence:
     kind = EvidenceKind(asked["kind"])
     parts: dict[str, Any] = {}
     if kind is EvidenceKind.ABLATION:
@@ -42,11 +56,23 @@ def find_evidence(asked: dict[str, Any]) -> dict[str, Any]:
     elif kind is EvidenceKind.ATTRIBUTION:
         text = AttributedText(True, ("the", " Rhine"), 0, 3.0, " Rhine", 0.7, 0.99)
         parts["attributions"] = (Attribution(unit, (text,), 0.7, None, None, (TURNS,)),)
+    elif kind is EvidenceKind.SITES:
+        parts["sites"] = (_sites(unit),)
     else:
         parts["steerings"] = tuple(_steered(unit, asked["prompts"]))
     notes = ("1 of 2 units are left out",)
-    found_of_all = CausalEvidence(kind, asked["model"], **parts, seconds=12.3, notes=notes)
-    return {name: v for name, v in causal_json(found_of_all).items() if name != "sites"}
+    return CausalEvidence(kind, unit.subject, "float32", **parts, seconds=12.3, notes=notes)
+
+
+def _sites(unit: UnitId) -> UnitSites:
+    hooks = [unit.hook.replace("hook_post", kind) for kind in ("hook_pre", "hook_post")]
+    text = SiteText(0, ("the", " Rhine"), 1, 3.0)
+    sites = [
+        UnitSite(UnitId(unit.subject, hook, unit.index), 0.1, 0.0, 3.0, -1.0, (text,))
+        for hook in hooks
+    ]
+    pair = SitePair(*hooks, 0.42, 0.31, 0.52, 0.6, 0.1)
+    return UnitSites("wiki", 16_384, 40, 20, tuple(sites), (pair,))
 
 
 def _changes(hold: Hold) -> list[LossChange]:

@@ -12,11 +12,13 @@ from typing_extensions import override
 from autointerp.core.errors import AutointerpError
 from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.labels.label_rows import ListedRow, listed_row
 from autointerp.store.labels.label_store import NO_ROWS, LabelStore, LabelStores, RowOf
 from autointerp.store.labels.layout import SideKey, folder_name, reading_order
+from autointerp.store.packed_causal import pack_causal, unpack_causal
 from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summary
 from autointerp.store.packed_sets import pack_whole_sets, unpack_whole_sets
 
@@ -36,6 +38,7 @@ class MemoryLabelStore(LabelStore):
         self._sets: dict[tuple[UnitId, Side, LabelOrigin | None], bytes] = {}
         self._kept: dict[tuple[UnitId, Side, LabelOrigin], bytes] = {}
         self._kept_rows: dict[tuple[UnitId, Side, LabelOrigin], tuple[int, bytes]] = {}
+        self._evidence: dict[tuple[UnitId, str], bytes] = {}
 
     @override
     def put_label(self, label: Label) -> None:
@@ -103,6 +106,24 @@ class MemoryLabelStore(LabelStore):
             summary = if_readable(partial(unpack_summary, data, where=where), on_unreadable)
             if summary is not None:
                 yield summary
+
+    @override
+    def put_evidence(self, kept: KeptEvidence) -> None:
+        self._evidence[kept.unit, kept.key] = pack_causal(kept)
+
+    @override
+    def evidence_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[KeptEvidence, ...]:
+        return tuple(kept for kept in self.all_evidence(on_unreadable) if kept.unit == unit)
+
+    @override
+    def all_evidence(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[KeptEvidence]:
+        packed = tuple(self._evidence.values())
+        found = [unpack_causal(data, where="evidence in memory") for data in packed]
+        yield from sorted(found, key=lambda k: (reading_order(k.unit, Side.POSITIVE), k.order))
 
     @override
     def count(self) -> int:

@@ -112,7 +112,8 @@ def _unit(state: AppState, unit: UnitId) -> str:
     paths = NOWHERE
     if known is not None:
         paths = unit_paths(known.view, known.words, unit, _LINKS, Random())
-    view = UnitProfile.of(unit, sides, _LINKS, paths)
+    evidence = store.evidence_of(unit, unreadable.append)
+    view = UnitProfile.of(unit, sides, _LINKS, paths, evidence)
     may_have_kept = known is None or known.has_kept
     kept = store.kept_of(unit, unreadable.append) if may_have_kept else ()
     values = {

@@ -8,42 +8,23 @@ from pydantic import ConfigDict, Field
 
 from autointerp.api.schemas import Wire
 from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
+from autointerp.core.causal_request import CausalRequest
 from autointerp.core.probe import NEUTRAL_PROMPTS
 
 MOST_ASKED = 16
 """Units of one request."""
-AskedKind = Literal[
-    EvidenceKind.ABLATION, EvidenceKind.PATCHING, EvidenceKind.ATTRIBUTION, EvidenceKind.STEERING
-]
-"""Sites are compared on a whole text, which no request reads."""
 _Prompt = Annotated[str, Field(min_length=1, max_length=4_000)]
 _Answer = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class EvidenceRequest(Wire):
-    """Which kind of evidence of which units; the fields are the options of the command."""
+class EvidenceOptions(Wire):
+    """Which kind of evidence, and how; the fields are the options of the command."""
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {"units": "5:131", "kind": "ablation", "holds": ["zero", "mean"]},
-                {"units": "5:131", "kind": "steering", "prompts": ["I once heard that"]},
-                {
-                    **{"units": "5:131,5:7", "kind": "patching", "together": True},
-                    **{"prompt": "He is from Paris", "counterfactual": "He is from Berlin"},
-                },
-            ]
-        }
-    )
-
-    units: str = Field(
-        min_length=1, max_length=2_000, description=f"As a job names them; {MOST_ASKED} at most."
-    )
-    kind: AskedKind = Field(
+    kind: EvidenceKind = Field(
         default=EvidenceKind.ABLATION,
         description="`ablation`: the loss without it; `patching`: what it carries between two "
         "prompts; `attribution`: what it adds to the tokens that follow; `steering`: what is "
-        "written with it.",
+        "written with it; `sites`: neurons before, within and behind their activation function.",
     )
     holds: list[Hold] = Field(
         default=[Hold.ZERO],
@@ -58,7 +39,6 @@ class EvidenceRequest(Wire):
         description="Of an ablation: held-out text, the label's exemplars, and held-out text where "
         "the label says that it is active.",
     )
-    together: bool = Field(default=False, description="Hold all units as one set.")
     n_windows: int = Field(
         default=32, ge=1, le=1_000, description="Held-out windows for the change of loss overall."
     )
@@ -101,6 +81,38 @@ class EvidenceRequest(Wire):
         default=25, ge=1, le=200, description="Of steering: tokens written behind each prompt."
     )
     seed: int = Field(default=0, ge=0, lt=2**63)
+
+
+class EvidenceRequest(EvidenceOptions):
+    """Which kind of evidence of which units; at most a few, while somebody waits."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"units": "5:131", "kind": "ablation", "holds": ["zero", "mean"]},
+                {"units": "5:131", "kind": "steering", "prompts": ["I once heard that"]},
+                {
+                    **{"units": "5:131,5:7", "kind": "patching", "together": True},
+                    **{"prompt": "He is from Paris", "counterfactual": "He is from Berlin"},
+                },
+            ]
+        }
+    )
+
+    units: str = Field(
+        min_length=1, max_length=2_000, description=f"As a job names them; {MOST_ASKED} at most."
+    )
+    together: bool = Field(default=False, description="Hold all units as one set.")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="Of the model's weights."
+    )
+    corpus: str = Field(
+        default="wiki", max_length=20_000, description="Of sites: the text that is read."
+    )
+    tokens: int = Field(default=16_384, ge=16, le=1_000_000, description="Of sites: read of it.")
+    keep: bool = Field(
+        default=False, description="Keep the answers beside the units' labels, as a job does."
+    )
 
 
 class StandingOut(Wire):
@@ -198,15 +210,60 @@ class SteeredWritingOut(Wire):
     reason: str | None
 
 
+class SiteTextOut(Wire):
+    """A text on which a neuron is strong at one site."""
+
+    window: int
+    tokens: list[str]
+    peak: int = Field(description="Position of the strongest token, 0-based.")
+    value: float
+
+
+class UnitSiteOut(Wire):
+    """A neuron at one site."""
+
+    unit: str
+    density: float = Field(description="Share of tokens with an activation above 0.")
+    mean: float
+    largest: float
+    least: float
+    strongest: list[SiteTextOut]
+
+
+class SitePairOut(Wire):
+    """A neuron at two sites, on the same tokens."""
+
+    first: str
+    second: str
+    correlation: float | None = Field(description="Null where it does not vary at one of them.")
+    low: float | None = Field(description="Of the 95 % interval over documents.")
+    high: float | None
+    shared: float = Field(description="Share of the strongest windows that both have.")
+    shared_by_chance: float
+
+
+class UnitSitesOut(Wire):
+    """A neuron at every site of its MLP."""
+
+    corpus: str
+    n_tokens: int
+    n_documents: int
+    n_strongest: int
+    sites: list[UnitSiteOut]
+    pairs: list[SitePairOut]
+
+
 class CausalEvidenceOut(Wire):
     """The answer: of the kind that was asked, a result a unit or one for all together."""
 
-    kind: AskedKind
+    kind: EvidenceKind
     subject: str
+    dtype: str | None = Field(description="Of the model's weights while it was measured.")
     ablations: list[AblationOut]
     patchings: list[PatchingOut]
     attributions: list[AttributionOut]
     steerings: list[SteeredWritingOut] = Field(description="Of each unit: raised, then lowered.")
+    sites: list[UnitSitesOut]
     n_tokens_run: int = Field(description="Tokens of all forward passes, once a row.")
     seconds: float
     notes: list[str] = Field(description="Sentences that a reader should see.")
@@ -217,3 +274,30 @@ class UnlabelledOut(Wire):
 
     unlabelled: list[str]
     reason: str
+
+
+class EvidenceSourceOut(Wire):
+    """What a kept answer was made from."""
+
+    created: str = Field(description="ISO 8601, UTC.")
+    package_version: str
+    subject_revision: str = Field(description="Digest of the model's weights.")
+    dtype: str
+    corpus: str | None = Field(description="Null of kinds that need no text.")
+    job: str | None = Field(description="Null where no job asked for it.")
+
+
+class KeptEvidenceOut(Wire):
+    """A kept answer about one unit, with the request that it answers."""
+
+    unit: str
+    request: CausalRequest
+    evidence: CausalEvidenceOut
+    source: EvidenceSourceOut
+
+
+class KeptEvidenceList(Wire):
+    """What is kept of a unit, by kind and the oldest first."""
+
+    items: list[KeptEvidenceOut]
+    unreadable: list[str] = Field(description="Why answers cannot be read and are left out.")

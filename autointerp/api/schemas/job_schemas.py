@@ -12,7 +12,11 @@ from pydantic import ConfigDict, Field, model_validator
 from pydantic.config import JsonDict
 
 from autointerp.api.schemas import Wire
+from autointerp.api.schemas.evidence_schemas import EvidenceOptions
+from autointerp.core.causal_evidence import EvidenceKind
+from autointerp.core.causal_request import CausalRequest
 from autointerp.core.config import (
+    NO_LLM,
     Budget,
     CollectConfig,
     CorpusConfig,
@@ -25,6 +29,7 @@ from autointerp.core.config import (
 from autointerp.core.job_fields import OPTION_PLACES, spelled_out
 from autointerp.core.job_state import Job, JobState, JobSummary, Stage, StoredJobStatus
 
+_OF_EVIDENCE: JsonDict = {"units": "layer:5", "evidence": {"kind": "ablation", "n_controls": 9}}
 _SHORT_EXAMPLE: JsonDict = {"units": "5:0-19", "llm": "none", "corpus": "wiki", "tokens": 4000}
 _TOKENS = {"exclusiveMinimum": 0, "maximum": 10**15}
 _EXAMPLE: JsonDict = {"subject": "smollm2-135m", "units": "5:0-19,7:3", "llm": "none"}
@@ -50,7 +55,7 @@ class BudgetBody(Wire):
 
 def _with_short_names(schema: JsonDict) -> None:
     """Names what `spelled_out` takes beside the fields."""
-    schema["examples"] = [_EXAMPLE, _SHORT_EXAMPLE]
+    schema["examples"] = [_EXAMPLE, _SHORT_EXAMPLE, _OF_EVIDENCE]
     known: Any = schema["properties"]
     name = {"type": "string", "maxLength": 20_000}
     known["corpus"]["anyOf"] = [{"$ref": known["corpus"].pop("$ref")}, name]
@@ -65,7 +70,9 @@ def _with_short_names(schema: JsonDict) -> None:
 
 
 class JobRequest(Wire):
-    """A labelling job. What is left out is as the command line has it.
+    """A job: labels of units, or causal evidence of them.
+
+    What is left out is as the command line has it.
 
     Short names of the command line's options are taken too: ``corpus`` as a text, ``tokens``,
     ``n_ctx``, ``explainer``, ``scorer``, ``heldout``, ``top``, ``budget_usd`` and so on.
@@ -96,6 +103,11 @@ class JobRequest(Wire):
     llm_model: str | None = Field(default=None, max_length=200)
     seed: int = Field(default=0, ge=0, lt=2**63)
     budget: BudgetBody = BudgetBody()
+    evidence: EvidenceOptions | None = Field(
+        default=None,
+        description="Causal evidence of the units in place of labels; it takes no LLM, and of the "
+        "other fields subject, units, dtype, seed and, of sites, corpus.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -105,7 +117,10 @@ class JobRequest(Wire):
     @property
     def spec(self) -> JobSpec:
         """The job as it is kept."""
-        return JobSpec(**{name: getattr(self, name) for name in JobSpec.model_fields})
+        fields = {name: getattr(self, name) for name in JobSpec.model_fields}
+        if self.evidence is not None:
+            fields |= {"llm": NO_LLM, "evidence": CausalRequest(**self.evidence.model_dump())}
+        return JobSpec(**fields)
 
 
 class StageOut(Wire):
@@ -151,6 +166,9 @@ class JobProgress(Wire):
     rate_per_s: float | None = Field(description="Labels a second since it started.")
     left_s: float | None = Field(description="Seconds left at that rate.")
     generation: int = Field(description="How often it was retried.")
+    evidence: EvidenceKind | None = Field(
+        description="The kind that it asks for; null where it makes labels."
+    )
 
 
 class JobOut(JobProgress):
@@ -178,6 +196,7 @@ class JobOut(JobProgress):
             asked_without=json.loads(asked_without or "[]"),
             llm_awaited=llm_awaited,
             unseen_text=unseen_text,
+            evidence=None if job.spec.evidence is None else job.spec.evidence.kind,
             **_progress(job),
         )
 
@@ -205,6 +224,7 @@ class JobShort(Wire):
     units: str = Field(description="Cut to 200 characters.")
     corpus: str | None = Field(description="Null in jobs that an earlier version stored.")
     llm: str
+    evidence: EvidenceKind | None = Field(description="Null where it makes labels.")
     done: int
     total: int = Field(description="0 until the job is planned.")
     failed: int

@@ -8,6 +8,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autointerp.cli.rendering.console import visible
+from autointerp.core.causal_words import in_words
 from autointerp.core.evidence_words import (
     chance_words,
     control_words,
@@ -16,7 +18,20 @@ from autointerp.core.evidence_words import (
     value_words,
 )
 from autointerp.core.explanations import Label
+from autointerp.core.kept_evidence import KeptEvidence, newest_of_each_kind
 from autointerp.core.unit_kinds import kind_title, kinds_of
+
+
+def kept_parts(kept: tuple[KeptEvidence, ...]) -> Iterator[RenderableType]:
+    """What was found with the unit held, put back or pushed: a line of the newest of each kind."""
+    if not kept:
+        return
+    yield Text("\nheld, put back or pushed", "bold underline")
+    for one in newest_of_each_kind(kept):
+        source = one.source
+        where = "" if source.corpus is None else f", {source.corpus}"
+        said = f"{one.request.kind}: {in_words(one.evidence)} "
+        yield Text(visible(said)).append(visible(f"({source.created[:10]}{where})"), "dim")
 
 
 def evidence_parts(label: Label) -> Iterator[RenderableType]:

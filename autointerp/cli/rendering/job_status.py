@@ -36,7 +36,8 @@ def print_job(job: JobStatus, console: Console, *, as_json: bool) -> None:
         shown = ", ".join(map(str, without))
         console.print(Text(visible(f"the LLM was asked without: {shown}")))
     if job.left_s is not None and job.left_s > 0:
-        console.print(Text(f"{job.rate_per_s:.3g} labels a second, about {job.left_s:,.0f} s left"))
+        rate = f"{job.rate_per_s:.3g} {_noun(job)}s a second"
+        console.print(Text(f"{rate}, about {job.left_s:,.0f} s left"))
 
 
 def print_jobs(jobs: Sequence[Mapping[str, Any]], console: Console) -> None:
@@ -72,7 +73,8 @@ def _cells(job: Mapping[str, Any]) -> dict[str, str]:
 
 def list_failed(client: Client, job: JobStatus) -> None:
     """Prints the first labels that failed on stderr."""
-    say(f"{counted(job.counts['failed'], 'label')} failed; `autointerp retry {job.id}` tries again")
+    n_failed = counted(job.counts["failed"], _noun(job))
+    say(f"{n_failed} failed; `autointerp retry {job.id}` tries again")
     listed = 0
     for event in client.events(job.id, kinds=("label",)):
         if event.data.get("status") == "failed":
@@ -94,10 +96,11 @@ class JobBars:
     def show(self, job: JobStatus) -> None:
         """Moves every bar."""
         for stage, (done, total) in job.stages.items():
-            if stage not in {"plan", "label"}:
+            if stage not in {"plan", "label", "evidence"}:
                 self._move(stage, done, total, "parts")
         if job.total:
-            self._move("label", job.counts["done"], job.total, "labels")
+            stage = "label" if job.raw.get("evidence") is None else "evidence"
+            self._move(stage, job.counts["done"], job.total, f"{_noun(job)}s")
 
     def _move(self, stage: str, done: int, total: int, unit: str) -> None:
         shown, of = self._shown.get(stage, (0, 0))
@@ -107,6 +110,11 @@ class JobBars:
         if done > shown:
             self._progress.advance(stage, done - shown)
         self._shown[stage] = (done, total)
+
+
+def _noun(job: JobStatus) -> str:
+    """What the job makes of each unit."""
+    return "label" if job.raw.get("evidence") is None else "answer"
 
 
 def _headline(job: JobStatus) -> str:
@@ -119,7 +127,7 @@ def _counts(job: JobStatus) -> str:
         return "not planned yet"
     states = ("ok", "dead", "no_signal", "failed")
     parts = ", ".join(f"{job.counts[name]:,} {name}" for name in states if job.counts[name])
-    done = f"{job.counts['done']:,} of {counted(job.total, 'label')}"
+    done = f"{job.counts['done']:,} of {counted(job.total, _noun(job))}"
     return f"{done} ({parts})" if parts else done
 
 

@@ -34,8 +34,7 @@ def print_matches(report: MatchReport, console: Console) -> None:
 
 
 def _sentences(report: MatchReport) -> Iterator[str]:
-    first = _place(report.first, report.of_first)
-    second = _place(report.second, report.of_second)
+    first, second = _places(report)
     for name, other, matches in (
         (first, second, report.of_first),
         (second, first, report.of_second),
@@ -68,10 +67,20 @@ def _numbered(n: int, one: str, more: str) -> str:
     return f"{n:,} {one if n == 1 else more}"
 
 
-def _place(name: str, units: Sequence[UnitMatch]) -> str:
-    """The model, with the layer where all its units are of one."""
-    layers = {one.unit.layer for one in units}
-    return f"layer {layers.pop()} of {name}" if len(layers) == 1 else name
+def _places(report: MatchReport) -> tuple[str, str]:
+    """Both models, with the layer of their units where it is one.
+
+    With the hook points where that does not tell them apart.
+    """
+    sides = ((report.first, report.of_first), (report.second, report.of_second))
+    first, second = (_place(name, {f"layer {m.unit.layer}" for m in of}) for name, of in sides)
+    if first == second:
+        first, second = (_place(name, {m.unit.hook for m in of}) for name, of in sides)
+    return first, second
+
+
+def _place(name: str, parts: set[str]) -> str:
+    return f"{parts.pop()} of {name}" if len(parts) == 1 else name
 
 
 def _table(report: MatchReport, matches: Sequence[UnitMatch], *, wide: bool) -> Table:

@@ -17,7 +17,7 @@ from autointerp.cli.rendering.console import (
     visible,
     visible_token,
 )
-from autointerp.cli.rendering.evidence_lines import evidence_parts
+from autointerp.cli.rendering.evidence_lines import evidence_parts, kept_parts
 from autointerp.cli.rendering.explanation_parts import (
     explanation_parts,
     receipt_parts,
@@ -64,6 +64,7 @@ def _parts(
     yield Text("\nstatistics", "bold underline")
     yield from _statistics(label.stats, width)
     yield from evidence_parts(label)
+    yield from kept_parts(view.evidence)
 
 
 def _windows(view: UnitView, painter: TokenPainter, *, full: bool) -> Iterator[RenderableType]:

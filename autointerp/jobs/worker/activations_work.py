@@ -20,6 +20,7 @@ from autointerp.jobs.read_provenance import provenance_of
 from autointerp.jobs.unit_inputs import Target
 from autointerp.jobs.worker.attempt import Attempt
 from autointerp.jobs.worker.chunk_file import ChunkRecords
+from autointerp.jobs.worker.evidence_work import EvidenceWork
 from autointerp.jobs.worker.resources import (
     LoadedJob,
     LoadedModels,
@@ -53,6 +54,7 @@ class ActivationsWork:
         self.models = LoadedModels(deps)
         self._retries = RetryPolicy(deps.backend.jobs, deps.backend.queue, deps.artifacts)
         self.windows = WindowsWork(deps)
+        self.evidence = EvidenceWork(deps, self.models)
         self._planned: tuple[str, JobPlan] | None = None
 
     def plan(self, job: Job, attempt: Attempt) -> None:
@@ -73,6 +75,9 @@ class ActivationsWork:
                 f"units {shortened(spec.units)} are {n_units:,}; a job here has at most "
                 f"{deps.most_units:,}: submit several"
             )
+        if spec.evidence is not None:
+            self.evidence.plan(job, spec.evidence, subject.name, units)
+            return
         check_n_units(spec, n_units)
         corpus = self.models.corpus(spec.corpus, subject)
         attempt.step()

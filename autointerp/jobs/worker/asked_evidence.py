@@ -3,30 +3,48 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+from typing_extensions import override
 
-from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
+from autointerp.core.causal_evidence import (
+    CausalEvidence,
+    ControlKind,
+    EvidenceKind,
+    Hold,
+    TextKind,
+)
 from autointerp.core.causal_json import causal_json
 from autointerp.core.causal_request import CausalRequest
-from autointerp.core.errors import AutointerpError, InputError, UpstreamError
+from autointerp.core.config import CorpusConfig
+from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import UnitId
-from autointerp.core.unreadable import if_readable
+from autointerp.core.kept_evidence import KeptEvidence, of_each_unit
+from autointerp.core.progress import SilentProgress
+from autointerp.corpora import TokenCorpus
 from autointerp.evidence.causal_answers import evidence_of
-from autointerp.evidence.causal_costs import refuse_longer
-from autointerp.jobs.recorded_texts import LabelledSets, Peaks, RecordedTexts
+from autointerp.evidence.causal_costs import measured_speed, refuse_longer
+from autointerp.jobs.evidence_source import source_of
+from autointerp.jobs.labelled_texts import (
+    ON_LABELS,
+    Labels,
+    labelled_units,
+    recorded_texts,
+    why_without,
+)
+from autointerp.jobs.recorded_texts import Peaks
+from autointerp.jobs.site_evidence import has_sites, site_evidence
 from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.store.labels import LabelStore, LabelStores
-from autointerp.subjects import parse_units
+from autointerp.subjects import SubjectModel, parse_units
 
 _OF_PASSES = 0.8
 """Of a request's time; the rest is for waiting and for reading labels."""
-_ON_TEXT = {EvidenceKind.ABLATION, EvidenceKind.ATTRIBUTION}
-_Labels = Mapping[UnitId, LabelledSets]
+_LEAST_TOKENS = 1024
 
 
 class EvidenceAsked(BaseModel):
@@ -59,10 +77,15 @@ class EvidenceAsked(BaseModel):
     n_tokens: int
     seed: int
 
+    text: CorpusConfig | None = None
+    """What sites are compared on."""
+    keep: bool = False
+    """Whether the answers are kept beside the labels."""
+
     @property
     def request(self) -> CausalRequest:
         """What is asked of each unit."""
-        here = {"model", "dtype", "labels", "most_units", "most_s", "units"}
+        here = {"model", "dtype", "labels", "most_units", "most_s", "units", "text", "keep"}
         return CausalRequest(**{name: value for name, value in self if name not in here})
 
 
@@ -75,77 +98,91 @@ def evidence_asked(
         InputError: it cannot be done as asked, or takes longer than a request has.
         UpstreamError: it takes longer than is left of the request.
     """
-    until, request = time.monotonic() + left_s, asked.request
+    waited = Waited(left_s, _OF_PASSES * asked.most_s)
+    request, store = asked.request, stores.of(asked.labels)
     subject = models.subject(asked.model, asked.dtype)
     groups = parse_units(asked.units, subject, seed=request.seed)
     units = [UnitId(subject.name, group.hook, i) for group in groups for i in group.indices]
     if len(units) > asked.most_units:
         n = f"{len(units):,} units were asked for"
         raise InputError(f"{n}, at most {asked.most_units} are answered at a time")
-    labels: _Labels = {}
+    labels: Labels = {}
     without: dict[UnitId, str] = {}
-    if request.kind in _ON_TEXT:
-        labels, without = _labelled(stores.of(asked.labels), asked.labels, units)
+    if request.kind in ON_LABELS:
+        labels, without = labelled_units(store, asked.labels, units)
         if not labels or (without and request.together):
-            return {"unlabelled": list(map(str, without)), "reason": _why(without)}
+            return {"unlabelled": list(map(str, without)), "reason": why_without(without)}
         units = list(labels)
-    texts_of = partial(_texts, labels, Peaks())
-    most_s = _OF_PASSES * asked.most_s
-    takes_s = refuse_longer(subject, units, request, texts_of, most_s=most_s)
-    left_s = max(0.0, until - time.monotonic())
-    if takes_s > left_s:
-        said = f"it takes about {takes_s:.0f} s, and {left_s:.0f} s are left of this request"
-        raise UpstreamError(f"{said}, which waited; ask again", retryable=True)
-    found = evidence_of(subject, units, request, texts_of(request))
+    if request.kind is EvidenceKind.SITES:
+        corpus = models.corpus_beside(asked.text or CorpusConfig(), subject)
+        _refuse_longer_text(subject, units, corpus, waited)
+        found = site_evidence(subject, units, corpus, waited)
+    else:
+        texts_of = partial(recorded_texts, labels, Peaks())
+        takes_s = refuse_longer(subject, units, request, texts_of, most_s=waited.most_s)
+        waited.refuse_late(takes_s)
+        found = evidence_of(subject, units, request, texts_of(request), check=waited.check)
+    if asked.keep:
+        _keep(store, subject, units, request, found, labels)
     if without:
-        note = f"{len(without)} of {len(units) + len(without)} units are left out: {_why(without)}"
-        found = replace(found, notes=(*found.notes, note))
-    # Of a whole text, which no request reads.
-    return {name: value for name, value in causal_json(found).items() if name != "sites"}
+        n = f"{len(without)} of {len(units) + len(without)} units are left out"
+        found = replace(found, notes=(*found.notes, f"{n}: {why_without(without)}"))
+    return causal_json(found)
 
 
-def _texts(labels: _Labels, peaks: Peaks, request: CausalRequest) -> RecordedTexts | None:
-    if not labels:
-        return None
-    return RecordedTexts(
-        labels,
-        n_windows=request.n_windows,
-        n_texts=request.n_texts,
-        seed=request.seed,
-        peaks=peaks,
-    )
+class Waited(SilentProgress):
+    """The time for which a caller waits; as a `Progress` it ends what goes on longer."""
 
+    def __init__(self, left_s: float, most_s: float) -> None:
+        self._until = time.monotonic() + left_s
+        self.most_s = most_s
 
-def _labelled(
-    store: LabelStore, served_as: str, units: Sequence[UnitId]
-) -> tuple[_Labels, dict[UnitId, str]]:
-    """A labelled side of each unit with its records, and why others have none.
+    def refuse_late(self, takes_s: float) -> None:
+        """Refuses what does not fit the time that is left, although it fits a request."""
+        left_s = max(0.0, self._until - time.monotonic())
+        if takes_s > left_s:
+            said = f"it takes about {takes_s:.0f} s, and {left_s:.0f} s are left of this request"
+            raise UpstreamError(f"{said}, which waited; ask again", retryable=True)
 
-    Of two sides that with an explanation, and of these the positive one.
-    """
-    found: dict[UnitId, LabelledSets] = {}
-    without: dict[UnitId, str] = {}
-    for unit in units:
-        own = UnitId(served_as, unit.hook, unit.index)
-        unreadable = list[AutointerpError]()
-        labels = sorted(
-            store.get_sides(own, unreadable.append), key=lambda label: label.explanation is None
-        )
-        for label in labels:
-            get = partial(store.get_sets, own, label.side, label.origin)
-            sets = if_readable(get, unreadable.append)
-            if sets is not None and (sets.explain.records or sets.held_out.records):
-                found[unit] = label, sets
-                break
-        else:
-            known = (
-                "the texts were not kept with the label of" if labels else "there is no label of"
+    def check(self) -> None:
+        """Ends the work where nobody waits for it any more."""
+        if time.monotonic() > self._until:
+            raise UpstreamError(
+                "it took longer than its caller waits; ask for less", retryable=True
             )
-            problem = f"; {unreadable[0]}" if unreadable else ""
-            without[unit] = f"{known} {unit.short}{problem}"
-    return found, without
+
+    @override
+    def advance(self, stage: str, amount: int) -> None:
+        self.check()
 
 
-def _why(without: Mapping[UnitId, str]) -> str:
-    first = next(iter(without.values()))
-    return f"{first}, and ablation and attribution take text from what was kept with labels"
+def _refuse_longer_text(
+    subject: SubjectModel, units: Sequence[UnitId], corpus: TokenCorpus, waited: Waited
+) -> None:
+    layers = {unit.layer for unit in units if has_sites(subject, unit)}
+    if not layers:
+        return  # Which is told when they are compared.
+    speed = measured_speed(subject, units[0], corpus[0].token_ids)
+    takes_s = len(layers) * corpus.n_tokens / speed.tokens_per_s
+    if takes_s > waited.most_s:
+        fits = int(waited.most_s * speed.tokens_per_s / len(layers))
+        what = f"tokens {fits:,}" if fits >= _LEAST_TOKENS else "nothing: `autointerp evidence` may"
+        raise InputError(
+            f"this takes about {takes_s:,.0f} s on this worker, and a request has "
+            f"{waited.most_s:,.0f} s; what fits is {what}"
+        )
+    waited.refuse_late(takes_s)
+
+
+def _keep(  # noqa: PLR0913, PLR0917 - what an answer is kept with
+    store: LabelStore,
+    subject: SubjectModel,
+    units: Sequence[UnitId],
+    request: CausalRequest,
+    found: CausalEvidence,
+    labels: Labels,
+) -> None:
+    for unit, own in of_each_unit(found, units):
+        corpus = labels[unit][0].provenance.corpus if unit in labels else None
+        corpus = own.sites[0].corpus if own.sites else corpus
+        store.put_evidence(KeptEvidence(unit, request, own, source_of(subject, corpus)))

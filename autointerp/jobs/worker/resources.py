@@ -104,6 +104,7 @@ class LoadedModels:
         self._deps = deps
         self._subject: tuple[tuple[str, str], SubjectModel] | None = None
         self._corpus: tuple[tuple[str, str], TokenCorpus] | None = None
+        self._asked_corpus: tuple[tuple[str, str], TokenCorpus] | None = None
         self._summary: tuple[str, Summary] | None = None
         self._reader: tuple[tuple[str, str], UnitReader] | None = None
         self._probe: SubjectProbe | None = None
@@ -137,6 +138,16 @@ class LoadedModels:
         if self._corpus is None or self._corpus[0] != key:
             self._corpus = (key, self._deps.load_corpus(config, subject))
         return self._corpus[1]
+
+    def corpus_beside(self, config: CorpusConfig, subject: SubjectModel) -> TokenCorpus:
+        """The text of a request, without dropping that of a job, which may take long to read."""
+        config = config.model_copy(update={"n_ctx": min(config.n_ctx, subject.max_n_ctx)})
+        key = (subject.tokenizer.name, config.digest)
+        for known in (self._corpus, self._asked_corpus):
+            if known is not None and known[0] == key:
+                return known[1]
+        self._asked_corpus = (key, self._deps.load_corpus(config, subject))
+        return self._asked_corpus[1]
 
     def job(self, spec: JobSpec, collection: str, progress: Progress) -> LoadedJob:
         """For the records of a job whose collection is whole."""

@@ -20,8 +20,8 @@ from autointerp.orchestration.retry_policy import OPEN, jobs_of
 from autointerp.store.jobs import Lease
 
 _LOG = logging.getLogger(__name__)
-_OF_JOBS = frozenset({Stage.PLAN, Stage.WINDOWS, Stage.RECORDS, Stage.LABEL})
-_GOES_ON_WITHOUT = frozenset({Stage.WINDOWS, Stage.RECORDS, Stage.LABEL})
+_GOES_ON_WITHOUT = frozenset({Stage.WINDOWS, Stage.RECORDS, Stage.LABEL, Stage.EVIDENCE})
+_OF_JOBS = _GOES_ON_WITHOUT | {Stage.PLAN}
 
 
 class Worker:
@@ -148,6 +148,9 @@ class Worker:
             self._activations.record_windows(job, item, attempt)
         elif item.stage is Stage.RECORDS:
             self._activations.read_records(job, item, attempt)
+        elif item.stage is Stage.EVIDENCE:
+            on_useful = _once(lambda: self._retries.reset_count(item))
+            self._activations.evidence.answer(job, item, attempt, on_useful=on_useful)
         else:
             self._labels.label(
                 job,

@@ -95,7 +95,8 @@ def seconds(time_: Any) -> float:
     return float(whole) + float(micros) / 1e6
 
 
-SCHEMA = 1
+SCHEMA, _OF_LABELS = 2, 1
+"""Of jobs, and of those that make labels, which versions without evidence can do."""
 _AGAIN = "delete it and submit it again"
 
 _Config = TypeVar("_Config", bound=BaseModel)
@@ -104,7 +105,7 @@ _Config = TypeVar("_Config", bound=BaseModel)
 def fields_of(job: Job) -> list[str | int]:
     """Names and values in turn, of a job that is submitted."""
     return [
-        *("schema", SCHEMA),
+        *("schema", _OF_LABELS if job.spec.evidence is None else SCHEMA),
         *("spec", job.spec.model_dump_json()),
         *(BRIEF, brief_of(AskedBriefly.of(job.spec))),
         # A worker of an earlier version refuses fields that it does not know.
@@ -117,7 +118,10 @@ def fields_of(job: Job) -> list[str | int]:
 
 def brief_of(asked: AskedBriefly) -> str:
     """What a summary says of the specification, as it is stored."""
-    return json.dumps(asdict(asked))
+    plain = asdict(asked)
+    if asked.evidence is None:
+        del plain["evidence"]  # Earlier versions refuse a field that they do not know.
+    return json.dumps(plain)
 
 
 def brief_of_spec(text: bytes) -> str:

@@ -12,17 +12,22 @@ from autointerp.store.labels.label_database import LabelDatabase
 
 
 class FolderFiles:
-    """The file of labels and those of records; what waits to be written is not in them."""
+    """The files of labels, of evidence and of records; what waits to be written is not in them."""
 
-    def __init__(self, folder: Path, table: LabelDatabase, records: FolderRecords) -> None:
+    def __init__(
+        self, folder: Path, table: LabelDatabase, records: FolderRecords, evidence: Database
+    ) -> None:
         self._folder, self._table, self._records = folder, table, records
+        self._evidence = evidence
 
     def compact(self, on_unreadable: OnUnreadable) -> list[str]:
         """As of the store."""
         for _, tables in self._records.all_tables():
             tables.compact(on_unreadable)
         self._table.compact()
-        return [path.relative_to(self._folder).as_posix() for path in self._paths()]
+        # Evidence may be asked for later: it is not part of what was made with the labels.
+        paths = [database.path for database in self._databases() if database is not self._evidence]
+        return [path.relative_to(self._folder).as_posix() for path in paths]
 
     def clear(self) -> None:
         """As of the store."""
@@ -46,9 +51,10 @@ class FolderFiles:
                 path.replace(temporary)
 
     def _databases(self) -> list[Database]:
-        """Those that there are, records first."""
+        """Those that there are, records first and labels last."""
         tables = [tables.database for _, tables in self._records.all_tables()]
-        return [one for one in (*tables, self._table.database) if one.is_there()]
+        every = (*tables, self._evidence, self._table.database)
+        return [one for one in every if one.is_there()]
 
     def _paths(self) -> list[Path]:
         return [database.path for database in self._databases()]

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, TypeVar
 from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.files import TEMP_SUFFIX
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, pass_over, refuse_unreadable
 from autointerp.store.label_outlines import LabelOutline
 from autointerp.store.labels import kept_tables, label_database, label_puts
 from autointerp.store.labels.database import Database, is_settled
+from autointerp.store.labels.folder_evidence import FolderEvidence
 from autointerp.store.labels.folder_files import FolderFiles
 from autointerp.store.labels.folder_listing import FolderListing, loaded
 from autointerp.store.labels.folder_records import SUFFIX, FolderRecords
@@ -60,7 +62,8 @@ class FolderLabelStore(LabelStore):
         self._listing = FolderListing(self._table, row_of, advice)
         self._puts = WaitingPuts(self._listing.wrote)
         self._records = FolderRecords(self.folder, self._put, self._origin_of)
-        self._files = FolderFiles(self.folder, self._table, self._records)
+        self._evidence = FolderEvidence(self.folder)
+        self._files = FolderFiles(self.folder, self._table, self._records, self._evidence.database)
 
     @override
     def put_label(self, label: Label) -> None:
@@ -142,6 +145,23 @@ class FolderLabelStore(LabelStore):
                 yield label
 
     @override
+    def put_evidence(self, kept: KeptEvidence) -> None:
+        self._bring_old()
+        self._evidence.put(kept)
+
+    @override
+    def evidence_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[KeptEvidence, ...]:
+        return self._evidence.of(unit, on_unreadable)
+
+    @override
+    def all_evidence(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[KeptEvidence]:
+        return self._evidence.all(on_unreadable)
+
+    @override
     def count(self) -> int:
         return self._labels().count()
 
@@ -151,10 +171,11 @@ class FolderLabelStore(LabelStore):
 
     @override
     def stamp(self, unit: UnitId) -> Hashable | None:
-        """Changes with any label of the model or records of the hook point."""
+        """Changes with any label or evidence of the model, or records of the hook point."""
         if self._old() is not None:
             return None
-        databases = (self._table.database, self._records.tables(unit.hook).database)
+        records = self._records.tables(unit.hook).database
+        databases = (self._table.database, records, self._evidence.database)
         stamps = [database.stamp() for database in databases]
         return tuple(stamps) if all(map(is_settled, filter(None, stamps))) else None
 

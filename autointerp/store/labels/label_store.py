@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.overriding import override
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
@@ -147,6 +148,19 @@ class LabelStore(UnitStore, Protocol):
     def kept(self, on_unreadable: OnUnreadable = refuse_unreadable) -> Iterator[Label]:  # noqa: ARG002
         """Every such label, in reading order."""
         return iter(())
+
+    def put_evidence(self, kept: KeptEvidence) -> None:
+        """Stores causal evidence of a unit in place of the answer to the same request."""
+
+    def evidence_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[KeptEvidence, ...]:
+        """Causal evidence of a unit by kind, the oldest first; it needs no label."""
+
+    def all_evidence(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[KeptEvidence]:
+        """Causal evidence of every unit, by layer, hook point and index."""
 
     def count(self) -> int:
         """How many labels there are, of any status, without those that are kept beside them."""

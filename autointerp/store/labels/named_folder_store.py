@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from autointerp.core.explanations import Label, LabelOrigin
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.store.labels.folder_store import FolderLabelStore
@@ -56,6 +57,16 @@ class NamedFolderStore(FolderLabelStore):
         self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
     ) -> tuple[Label, ...]:
         return super().kept_of(self._own(unit), on_unreadable)
+
+    @override
+    def put_evidence(self, kept: KeptEvidence) -> None:
+        super().put_evidence(replace(kept, unit=self._own(kept.unit)))
+
+    @override
+    def evidence_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[KeptEvidence, ...]:
+        return super().evidence_of(self._own(unit), on_unreadable)
 
     @override
     def get_sets(

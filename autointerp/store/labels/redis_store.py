@@ -16,6 +16,7 @@ from autointerp.core.errors import AutointerpError, InputError, StorageError, Up
 from autointerp.core.explanations import Label, LabelOrigin, LabelStatus, LabelSummary
 from autointerp.core.files import gunzip
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, if_readable, refuse_unreadable
 from autointerp.store.artifacts import Artifacts
@@ -29,6 +30,7 @@ from autointerp.store.labels.layout import (
     side_of_path,
     unit_path,
 )
+from autointerp.store.labels.redis_evidence import RedisEvidence
 from autointerp.store.labels.redis_label_scripts import (
     KEPT,
     MARK,
@@ -75,6 +77,7 @@ class RedisLabelStore(LabelStore):
         )
         self._marks = f"{PREFIX}row-marks:{model}"
         self._listing = RedisRows(connection, model)
+        self._evidence = RedisEvidence(connection, model)
 
     @property
     @override
@@ -211,6 +214,22 @@ class RedisLabelStore(LabelStore):
         units = dict.fromkeys(key[1:3] for key, _ in sorted(filter(None, placed)))
         for hook, index in units:
             yield from self.kept_of(UnitId(self._model, hook, index), on_unreadable)
+
+    @override
+    def put_evidence(self, kept: KeptEvidence) -> None:
+        self._evidence.put(kept)
+
+    @override
+    def evidence_of(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[KeptEvidence, ...]:
+        return self._evidence.of(unit, on_unreadable)
+
+    @override
+    def all_evidence(
+        self, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> Iterator[KeptEvidence]:
+        return self._evidence.all(on_unreadable)
 
     @override
     def count(self) -> int:

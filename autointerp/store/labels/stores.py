@@ -133,6 +133,9 @@ def _copy(model: str, source: LabelStore, target: LabelStore, progress: Progress
             into.put_label(label)
             n_copied += 1
         progress.advance(stage, 1)
+    for kept in source.all_evidence(unreadable.append):
+        if kept not in target.evidence_of(kept.unit, pass_over):
+            target.put_evidence(kept)
     newer = (*into.newer.values(), *into.newer_sets.values())
     return CopiedLabels(model, n_copied, n_same, n_kept, (*map(str, unreadable), *newer))
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 from api_service import HEADERS, Service, listening, make_service
-from causal_replies import NOT_SAID, find_evidence
+from causal_replies import NOT_SAID, find_evidence, kept_evidence
+from factories import make_unit
 from starlette.testclient import TestClient
 
 from autointerp.api.schemas import evidence_schemas as schemas
 from autointerp.client import Client
 from autointerp.core import causal_evidence as found_types
+from autointerp.core import unit_sites
 from autointerp.core.causal_request import CausalRequest
+from autointerp.jobs.worker.asked_evidence import EvidenceAsked
+from autointerp.store.packed_causal import read_kept
 
+_ABLATION = found_types.EvidenceKind.ABLATION
 PATH = "/v1/models/tiny/evidence"
 TWO = {"prompt": "He is from Paris", "counterfactual": "He is from Berlin"}
 
@@ -45,7 +51,7 @@ def test_a_worker_gets_the_request_with_the_names_of_subject_and_labels_and_its_
     assert "answers" not in asked
 
 
-@pytest.mark.parametrize("kind", get_args(schemas.AskedKind))
+@pytest.mark.parametrize("kind", list(found_types.EvidenceKind))
 def test_every_kind_has_an_answer(client: TestClient, service: Service, kind: str) -> None:
     service.worker.reply = find_evidence
     body = {"units": "5:131", "kind": kind, **(TWO if kind == "patching" else {})}
@@ -63,7 +69,10 @@ def test_every_kind_has_an_answer(client: TestClient, service: Service, kind: st
         ({"units": "5-"}, "unit_unknown", "5-"),
         ({"units": "sae:/etc:0"}, "input_refused", "/etc"),
         ({"units": "5:1", "kind": "guess"}, "invalid_request", "kind"),
-        ({"units": "5:1", "kind": "sites"}, "invalid_request", "kind"),
+        ({"units": "5:1", "corpus": "wiki"}, "invalid_request", "corpus: kind sites alone"),
+        ({"units": "5:1", "kind": "sites", "corpus": "/etc/x.txt"}, "input_refused", "/etc/x.txt"),
+        ({"units": "5:1", "kind": "sites", "tokens": 1}, "invalid_request", "tokens"),
+        ({"units": "5:1", "keep": True, "together": True}, "invalid_request", "leave out together"),
         ({"units": "5:1", "holds": []}, "invalid_request", "holds"),
         ({"units": "5:1", "n_controls": 100}, "invalid_request", "n_controls"),
         ({"units": "5:1", "target_kl": 0}, "invalid_request", "target_kl"),
@@ -111,6 +120,106 @@ def test_what_takes_too_long_and_workers_that_do_not_answer_are_told(tmp_path: P
         assert client.post("/v1/models/huge/evidence", json={"units": "5:1"}).status_code == 422
 
 
+def test_a_worker_is_told_the_text_of_sites_the_dtype_and_whether_answers_are_kept(
+    client: TestClient, service: Service
+) -> None:
+    service.worker.reply = find_evidence
+    text = {"kind": "sites", "corpus": "python", "tokens": 2048}
+    found = client.post(PATH, json={"units": "5:131", **text, "dtype": "bfloat16", "keep": True})
+    assert found.status_code == 200, found.text
+    [(_, asked)] = service.worker.asked
+    assert (asked["text"]["corpus"], asked["text"]["n_tokens"]) == ("python", 2048)
+    assert (asked["dtype"], asked["keep"]) == ("bfloat16", True)
+    assert not {"corpus", "tokens"} & set(asked)
+    EvidenceAsked.model_validate(asked)
+
+
+def test_what_is_kept_of_a_unit_is_listed_and_shown_on_its_page_without_a_worker(
+    client: TestClient, service: Service
+) -> None:
+    store, unit = service.stores.of("tiny"), make_unit()
+    for kind in ("ablation", "steering", "sites", "attribution"):
+        store.put_evidence(kept_evidence(unit, CausalRequest(found_types.EvidenceKind(kind))))
+    path = f"/models/tiny/units/{unit.hook}/{unit.index}"
+    found = client.get(f"/v1{path}/evidence").json()["items"]
+    assert [one["request"]["kind"] for one in found] == [
+        *("ablation", "attribution", "steering", "sites")
+    ]
+    assert (found[0]["source"]["job"], found[0]["evidence"]["dtype"]) == ("job_1", "float32")
+    page = client.get(path).text
+    assert "What was found with it held, put back or pushed" in page
+    assert "+250 (+100 to +400)" in page
+    assert "rank 2 of 20, p\u00a0=\u00a00.1" in page
+    assert "<b>of rivers</b>" not in page
+    assert "Between hook_pre and hook_post its activations correlate by 0.42" in page
+    assert "2026-11-01 00:00 UTC, float32, wiki, job_1" in page
+    assert service.worker.asked == []
+    other = client.get("/v1/models/tiny/units/blocks.5.mlp.hook_post/99/evidence")
+    assert other.json() == {"items": [], "unreadable": []}
+    assert client.get("/v1/models/no/units/blocks.5.mlp.hook_post/9/evidence").status_code == 404
+
+
+def test_what_is_kept_is_downloaded_as_lines(service: Service, tmp_path: Path) -> None:
+    store = service.stores.of("tiny")
+    for index in (131, 7):
+        store.put_evidence(kept_evidence(make_unit(index), CausalRequest(_ABLATION)))
+    with listening(service.app) as url, Client(url) as client:
+        path = client.download("tiny", tmp_path / "evidence.jsonl", format="evidence")
+        [kept] = client.kept_evidence("tiny", make_unit().hook, 131)
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["unit"] for line in lines] == [str(make_unit(7)), str(make_unit(131))]
+    assert lines[1] == kept
+    assert read_kept(kept) == kept_evidence(make_unit(), CausalRequest(_ABLATION))
+
+
+def test_a_job_asks_for_evidence_of_many_units(client: TestClient, service: Service) -> None:
+    asked = {"kind": "patching", **TWO}
+    job = client.post("/v1/jobs", json={"subject": "tiny", "units": "layer:5", "evidence": asked})
+    assert job.status_code == 202, job.text
+    found = job.json()
+    assert (found["evidence"], found["spec"]["llm"]) == ("patching", "none")
+    stored = service.backend.jobs.get(found["id"])
+    assert stored is not None
+    assert stored.spec.evidence == CausalRequest(found_types.EvidenceKind.PATCHING, **TWO)
+    listed = client.get("/v1/jobs", params={"short": True}).json()["items"]
+    assert [one["evidence"] for one in listed] == ["patching"]
+    labels = client.post("/v1/jobs", json={"subject": "tiny", "units": "5:1", "llm": "none"})
+    assert "evidence" not in labels.json()["spec"]
+    page = client.get(f"/jobs/{found['id']}").text
+    assert "0 answers" not in page
+    assert "patching" in page
+
+
+@pytest.mark.parametrize(
+    ("asked", "more", "said"),
+    [
+        ({"kind": "guess"}, {}, "kind"),
+        ({"kind": "patching"}, {}, "There is no prompt and no counterfactual"),
+        ({"kind": "ablation", "prompt": "a"}, {}, "kind patching alone takes this"),
+        ({"together": True}, {}, "together"),
+        ({}, {"corpus": "wiki", "explainer": "senses"}, "corpus, explain: a job that asks for"),
+        ({}, {"budget_usd": 1}, "budget: a job that asks for evidence takes dtype, evidence"),
+        ({}, {"llm": "embedded"}, "llm: a job that asks for evidence takes"),
+    ],
+)
+def test_a_job_for_evidence_that_cannot_be_is_one_sentence(
+    client: TestClient, service: Service, asked: dict[str, Any], more: dict[str, Any], said: str
+) -> None:
+    body = {"subject": "tiny", "units": "5:1", "evidence": asked, **more}
+    answer = client.post("/v1/jobs", json=body)
+    assert answer.status_code == 422
+    assert said in answer.json()["detail"]
+    assert service.sent == []
+
+
+def test_what_evidence_of_many_units_will_cost_is_told_before(client: TestClient) -> None:
+    body = {"subject": "tiny", "units": "5:0-9", "evidence": {"n_controls": 9, "texts": ["all"]}}
+    found = client.post("/v1/estimates", json=body).json()
+    # 32 windows of 65 tokens, in 2 + 2 * 9 rows, of ten units.
+    assert found["text"].startswith("ablation of 10 units; at most about 416,000 tokens in forward")
+    assert (found["n_units"], found["n_labels"], found["llm"]) == (10, 0, None)
+
+
 def test_the_client_asks_for_it(service: Service) -> None:
     service.worker.reply = find_evidence
     with listening(service.app) as url, Client(url) as client:
@@ -122,16 +231,17 @@ def test_the_client_asks_for_it(service: Service) -> None:
 @pytest.mark.parametrize(
     "name",
     ["Standing", "LossChange", "Ablation", "Patching", "AttributedText", "Attribution"]
-    + ["SteeredWriting"],
+    + ["SteeredWriting", "UnitSites", "UnitSite", "SitePair", "SiteText", "CausalEvidence"],
 )
 def test_results_travel_with_all_their_fields(name: str) -> None:
     travels = getattr(schemas, f"{name}Out").model_fields
-    assert list(travels) == [field.name for field in fields(getattr(found_types, name))]
+    found = getattr(found_types, name, None) or getattr(unit_sites, name)
+    assert list(travels) == [field.name for field in fields(found)]
 
 
 def test_a_request_has_the_fields_and_defaults_of_the_command() -> None:
-    asked = schemas.EvidenceRequest(units="5:1").model_dump()
-    asked.pop("units")
+    here = {"units", "dtype", "corpus", "tokens", "keep"}
+    asked = schemas.EvidenceRequest(units="5:1").model_dump(exclude=here)
     plain = {name: tuple(v) if isinstance(v, list) else v for name, v in asked.items()}
     assert CausalRequest(**plain) == CausalRequest(found_types.EvidenceKind.ABLATION)
     assert set(plain) == {field.name for field in fields(CausalRequest)}

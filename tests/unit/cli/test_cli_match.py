@@ -95,6 +95,19 @@ def test_without_intervals_no_units_are_counted_as_alike(
     assert "beyond 0.5" not in text
 
 
+def test_two_hook_points_of_one_layer_are_told_apart(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    own, other = (UnitId("a", f"blocks.0.mlp.{kind}", 1) for kind in ("hook_pre", "hook_post"))
+    there = (UnitMatch(own, other, 0.9, None, None, 0.1, True, 0.8, 0.8),)
+    back = (UnitMatch(other, own, 0.9, None, None, 0.1, True, 0.8, 0.8),)
+    report = MatchReport("a", "a", "wiki", 400, 300, 12, 8, there, back)
+    print_matches(report, Console(width=200, highlight=False, no_color=True))
+    text = capsys.readouterr().out
+    assert "Of 1 unit of blocks.0.mlp.hook_pre of a, 1 is also" in text
+    assert "match in blocks.0.mlp.hook_post of a." in text
+
+
 @pytest.mark.parametrize("width", [60, 80, 160])
 def test_lines_fit_and_name_what_was_found(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     def match(index: int, correlation: float | None) -> UnitMatch:

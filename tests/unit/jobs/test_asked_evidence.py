@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +13,10 @@ from worker_in_process import WorkerInProcess, tiny_spec
 
 from autointerp.api.schemas.evidence_schemas import CausalEvidenceOut, EvidenceRequest
 from autointerp.core.causal_evidence import TextKind
+from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.jobs.recorded_texts import Peaks, RecordedTexts
+from autointerp.jobs.worker.asked_evidence import Waited
 from autointerp.jobs.worker.requests import RequestHandler
 from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.store.jobs import WorkerRequest
@@ -26,7 +30,9 @@ def asked_of(
 ) -> Any:
     """A worker's reply, with few controls and windows unless a test names others."""
     few = {"n_controls": 2, "n_windows": 3, "n_texts": 2, **asked}
-    body = EvidenceRequest(units=units, **few).model_dump(mode="json", exclude_none=True)
+    text = {"text": few.pop("text")} if "text" in few else {}
+    given = EvidenceRequest(units=units, **few)
+    body = given.model_dump(mode="json", exclude_none=True, exclude={"corpus", "tokens"}) | text
     payload = {**body, "model": "tiny", "labels": "tiny", "most_units": 6, "most_s": most_s}
     text = json.dumps(["evidence", json.dumps(payload)])
     RequestHandler(room.dependencies, LoadedModels(room.dependencies)).handle(
@@ -134,6 +140,40 @@ def test_steering_and_patching_need_no_label(labelled: WorkerInProcess) -> None:
     two = {"prompt": "the river", "counterfactual": "river the", "answers": ["the", "river"]}
     patched = CausalEvidenceOut.model_validate(asked_of(labelled, "0:5", kind="patching", **two))
     assert [one.units for one in patched.patchings] == [[unit]]
+
+
+def test_sites_are_compared_on_the_text_that_is_named_and_other_units_are_named(
+    labelled: WorkerInProcess, texts: Path
+) -> None:
+    text = {"corpus": str(texts), "n_tokens": 2500, "n_ctx": 16}
+    reply = asked_of(labelled, "0:1,blocks.0.hook_resid_post:3", kind="sites", text=text)
+    found = CausalEvidenceOut.model_validate(reply)
+    assert [{s.unit.rpartition("/")[2] for s in one.sites} for one in found.sites] == [{"1"}]
+    assert found.sites[0].n_tokens <= 2600
+    assert "is not a neuron of an MLP" in found.notes[0]
+    assert found.dtype == "float32"
+    said = asked_of(labelled, "0:1", kind="sites", text=text, most_s=1e-9)
+    assert "what fits is nothing" in said["error"]
+
+
+def test_answers_are_kept_where_that_is_asked_for(labelled: WorkerInProcess) -> None:
+    store = labelled.stores.of("tiny")
+    asked_of(labelled, "0:1-2", texts=["all"], seed=7, keep=True)
+    for index in (1, 2):
+        own = UnitId("tiny", "blocks.0.mlp.hook_post", index)
+        [kept] = [one for one in store.evidence_of(own) if one.request.seed == 7]
+        assert [one.units for one in kept.evidence.ablations] == [(own,)]
+        assert (kept.source.job, kept.source.dtype) == (None, "float32")
+
+
+def test_a_request_ends_when_nobody_waits_for_it_any_more() -> None:
+    waited = Waited(left_s=0.05, most_s=96.0)
+    waited.check()
+    waited.refuse_late(0.0)
+    time.sleep(0.06)
+    for late in (waited.check, partial(waited.advance, "sites", 1)):
+        with pytest.raises(UpstreamError, match="it took longer than its caller waits"):
+            late()
 
 
 def test_what_takes_longer_than_a_request_is_refused_with_what_fits(

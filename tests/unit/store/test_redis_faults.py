@@ -187,7 +187,7 @@ def test_a_server_that_cannot_write_its_file_goes_on_reading_over_idle_connectio
 def test_what_a_newer_version_wrote_is_refused(server: Valkey) -> None:
     link = RedisConnection(server.url)
     put_up(redis_backend(link))
-    link.run(lambda client: client.hset("autointerp:1:job:job_1", "schema", 2))
+    link.run(lambda client: client.hset("autointerp:1:job:job_1", "schema", 3))
     with pytest.raises(InputError, match="job job_1 was written by a newer autointerp"):
         redis_backend(link).jobs.get("job_1")
     link.run(lambda client: client.set("autointerp:schema", 2))

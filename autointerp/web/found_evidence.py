@@ -1,0 +1,186 @@
+"""Causal evidence that was kept of a unit, as its page shows it: no worker is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from autointerp.core.causal_evidence import (
+    Ablation,
+    Attribution,
+    ControlKind,
+    EvidenceKind,
+    Hold,
+    LossChange,
+    Patching,
+    Standing,
+    SteeredWriting,
+)
+from autointerp.core.causal_words import TEXT_WORDS, in_words
+from autointerp.core.kept_evidence import KeptEvidence, newest_of_each_kind
+from autointerp.core.unit_sites import UnitSites
+
+_TITLES = {
+    EvidenceKind.ABLATION: "held still",
+    EvidenceKind.PATCHING: "put back between two prompts",
+    EvidenceKind.ATTRIBUTION: "what it adds to the tokens that follow",
+    EvidenceKind.STEERING: "raised and lowered",
+    EvidenceKind.SITES: "before, within and behind its activation function",
+}
+_HELD = {Hold.ZERO: "zero", Hold.MEAN: "its mean", Hold.RESAMPLED: "another text's"}
+_AROUND = 6
+Row = tuple[str, ...]
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """Numbers of one answer."""
+
+    caption: str
+    heads: Row
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundEvidence:
+    """The newest answer of one kind."""
+
+    title: str
+    sentence: str
+    made: str
+    """When, on which text and by what, for a line below."""
+    table: FoundTable | None = None
+    written: tuple[tuple[str, tuple[Pair, ...]], ...] = ()
+    """Of each prompt what is written behind it, each with its name."""
+    notes: tuple[str, ...] = ()
+
+
+def found_evidence(kept: tuple[KeptEvidence, ...]) -> tuple[FoundEvidence, ...]:
+    """The newest of each kind."""
+    return tuple(map(_shown, newest_of_each_kind(kept)))
+
+
+def _shown(kept: KeptEvidence) -> FoundEvidence:
+    found = kept.evidence
+    sentence = in_words(found)
+    tables = [
+        *map(_ablation_table, found.ablations),
+        *map(_patching_table, found.patchings),
+        *map(_attribution_table, found.attributions),
+        *map(_sites_table, found.sites),
+    ]
+    return FoundEvidence(
+        _TITLES[kept.request.kind],
+        f"{sentence[:1].upper()}{sentence[1:]}.",
+        _made(kept),
+        tables[0] if tables else None,
+        tuple(_written(found.steerings)),
+        found.notes,
+    )
+
+
+def _made(kept: KeptEvidence) -> str:
+    source = kept.source
+    parts = [source.created[:16].replace("T", " ") + " UTC", source.dtype]
+    parts += [source.corpus] if source.corpus else []
+    parts += [source.job] if source.job else []
+    return ", ".join(parts)
+
+
+def _ablation_table(ablation: Ablation) -> FoundTable:
+    return FoundTable(
+        "Change of the loss, thousandths of a nat a token, with its 95 % interval over documents",
+        ("on", "held at", "change", *(_among(control) for control in ControlKind)),
+        tuple(map(_loss_row, ablation.changes)),
+    )
+
+
+def _loss_row(change: LossChange) -> Row:
+    on = TEXT_WORDS[change.text]
+    if change.value is None:
+        return on, _HELD[change.hold], f"none: {change.reason}", "–", "–"
+    said = _signed(1000 * change.value)
+    if change.low is not None and change.high is not None:
+        said += f" ({_signed(1000 * change.low)} to {_signed(1000 * change.high)})"
+    windows = f"{change.n_windows} window{'' if change.n_windows == 1 else 's'}"
+    return f"{on}, {windows}", _HELD[change.hold], said, *_standings(change.standings)
+
+
+def _patching_table(patching: Patching) -> FoundTable:
+    first, second = patching.answers
+    rows: tuple[Row, ...] = (
+        ("behind the prompt", patching.prompt, f"{patching.difference:.3g}"),
+        (
+            "behind the counterfactual",
+            patching.counterfactual,
+            f"{patching.counterfactual_difference:.3g}",
+        ),
+        ("there, with the unit put back", "", f"{patching.patched_difference:.3g}"),
+    )
+    return FoundTable(
+        f"Logit of “{first}” less that of “{second}”", ("where", "text", "logits"), rows
+    )
+
+
+def _attribution_table(attribution: Attribution) -> FoundTable:
+    rows = tuple(
+        (
+            "".join(text.tokens[max(0, text.position - _AROUND) : text.position + 1]),
+            text.following,
+            f"{text.activation:.3g}",
+            f"{text.logit:+.2g}",
+        )
+        for text in attribution.texts
+    )
+    heads = ("text up to there", "what follows", "activation", "logit")
+    return FoundTable("What it adds to the logit of the token that really follows", heads, rows)
+
+
+def _sites_table(sites: UnitSites) -> FoundTable:
+    rows: list[Row] = []
+    for pair in sites.pairs:
+        names = " and ".join(hook.rpartition(".")[2] for hook in (pair.first, pair.second))
+        r = "–" if pair.correlation is None else f"{pair.correlation:.2f}"
+        if pair.low is not None and pair.high is not None:
+            r += f" ({pair.low:.2f} to {pair.high:.2f})"
+        rows.append((names, r, f"{pair.shared:.0%}", f"{pair.shared_by_chance:.0%}"))
+    return FoundTable(
+        f"The same neuron at two sites, on {sites.n_tokens:,} tokens",
+        ("sites", "correlation", "strongest windows in common", "by chance"),
+        tuple(rows),
+    )
+
+
+def _written(steerings: Sequence[SteeredWriting]) -> Iterator[tuple[str, tuple[Pair, ...]]]:
+    ways = [("raised" if (s.strength or 0) > 0 else "lowered", s) for s in steerings if s.texts]
+    for place, prompt in enumerate(steerings[0].prompts if ways else ()):
+        plain = [("as it is", s.unsteered[place]) for _, s in ways[:1] if s.unsteered]
+        pushed = [(way, s.texts[place]) for way, s in ways]
+        turned = [
+            (f"a random direction, as far as {way}", s.control_texts[place])
+            for way, s in ways
+            if s.control_texts
+        ]
+        yield prompt, (*plain, *pushed, *turned)
+
+
+def _standings(standings: Sequence[Standing]) -> Row:
+    of = {one.control: one for one in standings}
+    return tuple(_standing(of.get(control)) for control in ControlKind)
+
+
+def _standing(one: Standing | None) -> str:
+    if one is None:
+        return "–"
+    if one.rank is None or one.p is None:
+        return one.reason or "–"
+    return f"rank {one.rank} of {len(one.values) + 1}, p\u00a0=\u00a0{one.p:.2g}"
+
+
+def _among(control: ControlKind) -> str:
+    return f"among {control.value.replace('_', ' ')}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3g}"
