@@ -26,6 +26,7 @@ from autointerp.orchestration.counted_units import UntoldUnitsError
 from autointerp.orchestration.evidence_cost import evidence_cost
 from autointerp.orchestration.job_estimate import JobEstimate
 from autointerp.orchestration.job_outlook import JobOutlook, asks_llm, job_outlook
+from autointerp.orchestration.machine_speed import this_machine
 from autointerp.orchestration.planned_text import PlannedText
 from autointerp.pipeline import with_stored_names
 from autointerp.pipeline.planned_llm_calls import budget_reach, planned_calls
@@ -99,7 +100,8 @@ def _of_evidence(
     kind = found.job.evidence.kind if found.job.evidence else ""
     if found.n_units is None:
         return out.model_copy(update={"text": f"{kind} of units that a worker counts"})
-    cost = evidence_cost(found.job, found.n_units, shape, XEON, n_readers=n_readers)
+    machine = this_machine()
+    cost = evidence_cost(found.job, found.n_units, shape, machine, n_readers=n_readers)
     text = (
         f"{kind} of {_counted(found.n_units, 'unit')}; at most about {cost.n_tokens:,} tokens in "
         "forward passes"
@@ -109,7 +111,7 @@ def _of_evidence(
     seconds = round(cost.seconds, 1)
     changed = {
         "text": f"{text}, {time_text(cost.seconds)} of work",
-        "machine": XEON.name,
+        "machine": machine.name,
         "seconds": seconds,
         "stages": {"evidence": StageTimeOut(seconds=seconds, cpu_s=seconds * n_readers)},
     }

@@ -35,7 +35,8 @@ def evidence_cost(
     if shape is None:
         return EvidenceCost(n, None)
     token_s = shape.n_layers * machine.layer_s(shape, spec.dtype)
-    token_s += 2 * shape.d_model * shape.vocab / machine.flops[spec.dtype]
+    # The logits of a token are products with as many rows of weights as there are tokens.
+    token_s += 2 * shape.d_model * shape.vocab / machine.flops
     return EvidenceCost(n, n * token_s / max(1, n_readers))
 
 

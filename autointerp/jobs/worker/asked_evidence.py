@@ -27,7 +27,8 @@ from autointerp.core.kept_evidence import KeptEvidence, of_each_unit
 from autointerp.core.progress import SilentProgress
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence.causal_answers import evidence_of
-from autointerp.evidence.causal_costs import measured_speed, refuse_longer
+from autointerp.evidence.causal_costs import refuse_longer
+from autointerp.evidence.causal_speed import measured_speed
 from autointerp.jobs.evidence_source import source_of
 from autointerp.jobs.labelled_texts import (
     ON_LABELS,
