@@ -10,13 +10,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import redis
 from fake_endpoint import FakeEndpoint
 from labelling import Labelling
+from numpy.typing import NDArray
 from planted_llm import noise
+from safetensors.numpy import load_file
 from worker_in_process import WorkerInProcess
 
+from autointerp.activations.kernels.decoding import from_fixed, unpack_ranked
 from autointerp.activations.summary_file import open_summary
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.files import gunzip
@@ -194,6 +198,20 @@ def test_a_finished_run_is_resumed_without_doing_anything(command: Labelling, fo
     assert 'the token " the"' in shown.out
 
 
+def _assert_equal_but_for_rounding(name: str, old: NDArray[Any], now: NDArray[Any]) -> None:
+    """Processors round differently, and the shards were collected on another one."""
+    part = name.rpartition("/")[2]
+    if part == "top":
+        (old, windows), (now, expected) = unpack_ranked(old), unpack_ranked(now)
+        np.testing.assert_array_equal(np.sort(windows), np.sort(expected), name)
+    elif part in {"total", "squares"}:
+        old, now = from_fixed(old), from_fixed(now)
+    if old.dtype.kind == "f":
+        np.testing.assert_allclose(old, now, rtol=1e-5, atol=1e-5, err_msg=name)
+    else:
+        np.testing.assert_array_equal(old, now, name)
+
+
 def test_old_shards_are_merged_to_what_one_pass_collects_today(
     command: Labelling, folder: Path
 ) -> None:
@@ -202,7 +220,10 @@ def test_old_shards_are_merged_to_what_one_pass_collects_today(
     whole = ["collect", "model", *SHAPE, "--no-token-tables", "--out", "whole"]
     assert command(whole).code == 0
     name = "summary.safetensors"
-    assert (folder / "merged" / name).read_bytes() == (folder / "whole" / name).read_bytes()
+    merged, today = (load_file(folder / way / name) for way in ("merged", "whole"))
+    assert merged.keys() == today.keys()
+    for tensor, values in merged.items():
+        _assert_equal_but_for_rounding(tensor, values, today[tensor])
     whole = open_summary(folder / "run" / "summary" / name)
     assert open_summary(folder / "shard1" / name).identity.revision == whole.identity.revision
 

@@ -1,4 +1,7 @@
-"""Writes what `autointerp plan` prints into docs/scale.md, in place of what stands there."""
+"""Writes what `autointerp plan` prints into docs/scale.md, in place of what stands there.
+
+Times are those of the machine on which the constants were measured, whatever machine this is.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,11 @@ import re
 import shlex
 from contextlib import redirect_stdout
 from pathlib import Path
+from unittest.mock import patch
 
 from autointerp.cli import run
+from autointerp.orchestration import machine_speed
+from autointerp.orchestration.machine_costs import EPYC
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "scale.md"
 _BLOCK = re.compile(r"(?ms)^```\nautointerp (plan [^\n]*)\n\n.*?^```$")
@@ -25,10 +31,15 @@ def with_plans(text: str) -> str:
 def _printed(command: str) -> str:
     before = os.environ.get("COLUMNS")
     os.environ["COLUMNS"] = "80"
+    machine_speed.this_machine.cache_clear()
     try:
-        with redirect_stdout(io.StringIO()) as out:
+        with (
+            patch.object(machine_speed, "measure_speed", lambda: EPYC.speed),
+            redirect_stdout(io.StringIO()) as out,
+        ):
             code = run(shlex.split(command))
     finally:
+        machine_speed.this_machine.cache_clear()
         if before is None:
             del os.environ["COLUMNS"]
         else:
