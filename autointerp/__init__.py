@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         UpstreamError,
     )
     from autointerp.core.explanations import Label, LabelStatus
-    from autointerp.core.feature_search import FindReport, FoundUnit, ProbeReport
+    from autointerp.core.feature_search import FeatureUnit, FindReport, ProbeReport
     from autointerp.core.ids import Side, UnitId
     from autointerp.core.unit_matches import MatchReport, UnitMatch
     from autointerp.corpora import TokenCorpus, load_corpus
@@ -81,7 +81,7 @@ __getattr__ = lazy_names(
         "core.causal_request": "CausalRequest",
         "core.config": "CollectConfig CorpusConfig ExplainConfig JobSpec ScoreConfig SelectConfig",
         "core.errors": "AutointerpError InputError StorageError UpstreamError",
-        "core.feature_search": "FindReport FoundUnit ProbeReport",
+        "core.feature_search": "FindReport FeatureUnit ProbeReport",
         "core.ids": "Side UnitId",
         "core.explanations": "Label LabelStatus",
         "core.unit_matches": "MatchReport UnitMatch",
@@ -114,7 +114,7 @@ __all__ = [
     "Dictionary",
     "ExplainConfig",
     "FindReport",
-    "FoundUnit",
+    "FeatureUnit",
     "HookSummary",
     "HookUnits",
     "InputError",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from autointerp.activations.class_sums import sums_of_features
 from autointerp.activations.token_examples import TokenSample
-from autointerp.core.feature_search import FoundLayer, FoundUnit
+from autointerp.core.feature_search import FeatureUnit, FoundLayer
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress
 from autointerp.corpora.features import LabelledCorpus
@@ -62,7 +62,7 @@ class FeatureRanking:
         best: Sequence[tuple[str, int]],
         activations: Mapping[tuple[str, int], NDArray[np.float32]],
         sample: TokenSample,
-    ) -> tuple[FoundUnit, ...]:
+    ) -> tuple[FeatureUnit, ...]:
         """These units, tested by their activations on a sample of other documents.
 
         Activations are by hook point and index, shape (n_examples,).
@@ -78,7 +78,7 @@ class FeatureRanking:
             side = Side.NEGATIVE if _order(_known(low)) > _order(_known(high)) else Side.POSITIVE
             values = side.sign * activations[hook, index]
             result.append(
-                FoundUnit(
+                FeatureUnit(
                     UnitId(self.subject, hook, index),
                     side,
                     mean_difference=float(own.mean_difference[place]),

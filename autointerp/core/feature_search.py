@@ -30,7 +30,7 @@ class ClassCounts:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundUnit:
+class FeatureUnit:
     """One unit and how well it alone tells the feature.
 
     All but `tested` is of the documents that units are ranked on.
@@ -86,7 +86,7 @@ class FindReport:
     """The text that units are ranked on."""
     tested: ClassCounts
     """The text of other documents, that they are tested on."""
-    units: tuple[FoundUnit, ...]
+    units: tuple[FeatureUnit, ...]
     """The best, best first."""
     layers: tuple[FoundLayer, ...]
     """All hook points, that of the best unit first."""

@@ -18,7 +18,7 @@ from autointerp.activations.token_examples import TokenSample, draw_tokens, read
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.feature_probes import FeatureProbes
-from autointerp.core.feature_search import ClassCounts, FindReport, FoundUnit
+from autointerp.core.feature_search import ClassCounts, FeatureUnit, FindReport
 from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.text import TextTokenizer
@@ -140,7 +140,7 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
     model = _subject(subject, settings, progress)
     parsed = parse_units(units, model, seed=seed)
     options = _fitting(options, min(N_CANDIDATES, sum(map(len, (g.indices for g in parsed)))), ks)
-    search = _Search(model, parsed, chosen, n, options, progress)
+    search = _FeatureSearch(model, parsed, chosen, n, options, progress)
     began = time.monotonic()
     labelled = label(config, model.tokenizer, progress)
     labelled.check()
@@ -249,7 +249,7 @@ def _with_labels(report: FindReport, labels: Dictionary, subject: SubjectModel) 
     return replace(report, units=tuple(_labelled(one, labels) for one in report.units))
 
 
-def _labelled(unit: FoundUnit, labels: Dictionary) -> FoundUnit:
+def _labelled(unit: FeatureUnit, labels: Dictionary) -> FeatureUnit:
     label = labels.label_without_trials(unit.unit, unit.side)
     return (
         unit
@@ -267,7 +267,7 @@ class _Recorded:
     """Activations by hook point and index, shape (n_examples,)."""
 
 
-class _Search:
+class _FeatureSearch:
     """One feature, looked for in one model."""
 
     def __init__(  # noqa: PLR0913, PLR0917 - the parts of a search

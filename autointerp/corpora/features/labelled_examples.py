@@ -29,7 +29,7 @@ from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Read:
+class _ReadExample:
     """One text, read."""
 
     example: Example
@@ -45,7 +45,7 @@ def label_examples(
         InputError: a text is labelled in two ways, or there are too few for a split by document.
     """
     order = np.random.default_rng(derive_seed(config.seed, "documents")).permutation(len(examples))
-    pool, read, n_strange = WindowPool(config.n_tokens), dict[str, _Read](), 0
+    pool, read, n_strange = WindowPool(config.n_tokens), dict[str, _ReadExample](), 0
     for place in order.tolist():
         example = examples[place]
         document = document_id(example.text)
@@ -56,7 +56,7 @@ def label_examples(
         if text is None or not text.n_tokens:
             n_strange += 1
             continue
-        read[document] = _Read(example, _labels(text, example).seen_in_windows(config.n_ctx))
+        read[document] = _ReadExample(example, _labels(text, example).seen_in_windows(config.n_ctx))
         pool.add(
             cut_document(
                 text.ids,
@@ -101,7 +101,7 @@ def _check_same(one: Example, other: Example) -> None:
         )
 
 
-def _classes(corpus: TokenCorpus, read: dict[str, _Read]) -> NDArray[np.int8]:
+def _classes(corpus: TokenCorpus, read: dict[str, _ReadExample]) -> NDArray[np.int8]:
     classes = np.full(corpus.n_tokens, IGNORED, dtype=np.int8)
     for window, place in enumerate(corpus.document_of.tolist()):
         of_text = read[corpus.documents[place]].classes

@@ -108,7 +108,7 @@ def python_spans(source: str) -> PythonSpans | None:
         return None
     # Lines as Python counts them: a form feed, for one, ends none.
     lines = list(io.StringIO(source, newline=""))
-    places = _Places(lines)
+    places = _PythonPlaces(lines)
     spans = PythonSpans()
     _add_tokens(spans, tokens, places)
     for node in ast.walk(tree):
@@ -118,7 +118,7 @@ def python_spans(source: str) -> PythonSpans | None:
     return spans
 
 
-class _Places:
+class _PythonPlaces:
     """Characters of a source by line and column."""
 
     def __init__(self, lines: Sequence[str]) -> None:
@@ -138,7 +138,9 @@ class _Places:
         return self._starts[line - 1] + len(before.decode(errors="ignore"))
 
 
-def _add_tokens(spans: PythonSpans, tokens: Sequence[tokenize.TokenInfo], places: _Places) -> None:
+def _add_tokens(
+    spans: PythonSpans, tokens: Sequence[tokenize.TokenInfo], places: _PythonPlaces
+) -> None:
     depth, last, is_first = 0, "", True
     for token in tokens:
         span = (places.of(token.start), places.of(token.end))

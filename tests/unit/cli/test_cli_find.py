@@ -20,7 +20,7 @@ from autointerp.core.feature_probes import (
     FeatureVerdict,
     ProbeLine,
 )
-from autointerp.core.feature_search import ClassCounts, FindReport, FoundLayer, FoundUnit
+from autointerp.core.feature_search import ClassCounts, FeatureUnit, FindReport, FoundLayer
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.scores import Score
 
@@ -176,9 +176,9 @@ def _probes(carrier: str = "one unit") -> FeatureProbes:
 
 
 def _report(n_layers: int = 2) -> FindReport:
-    def unit(layer: int, index: int, side: Side, label: str | None) -> FoundUnit:
+    def unit(layer: int, index: int, side: Side, label: str | None) -> FeatureUnit:
         name = UnitId("one", f"blocks.{layer}.mlp.hook_post", index)
-        return FoundUnit(name, side, -0.5, None, 0.75, 0.02, 0.61, label)
+        return FeatureUnit(name, side, -0.5, None, 0.75, 0.02, 0.61, label)
 
     counts = ClassCounts(n_positive=100, n_negative=900, n_hard=80, n_documents=30)
     units = (unit(3, 7, Side.POSITIVE, "years" * 40), unit(1, 5, Side.NEGATIVE, None))
