@@ -10,7 +10,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 Args = TypeVarTuple("Args")
 T = TypeVar("T")
 
-_BY_VALUE = (int, float, str)
+_BY_VALUE = frozenset((int, float, str))
 
 
 class KeptResults(Generic[*Args, T]):
@@ -62,4 +62,4 @@ def cached_by_identity(n: int) -> Callable[[Callable[[*Args], T]], Cached[*Args,
 
 
 def _key(args: tuple[object, ...]) -> tuple[object, ...]:
-    return tuple([a if isinstance(a, _BY_VALUE) else id(a) for a in args])
+    return tuple([a if type(a) in _BY_VALUE else id(a) for a in args])

@@ -220,14 +220,13 @@ def _on_same_windows(
     # The one that was asked less was asked about a part of the other's windows.
     fewer = min((main, other), key=lambda result: result.n_asked)
     part = windows.asked_about(fewer.trials)
-    both = {t.window for t in main.trials if t.predicted is not None} & {
-        t.window for t in other.trials if t.predicted is not None
-    }
-    both &= {record.window for record in part.records}
+    judged = [
+        [t.window for t in result.trials if t.predicted is not None] for result in (main, other)
+    ]
+    both = {*judged[0]} & {*judged[1]} & {record.window for record in part.records}
     if not both:
         return None
-    asked = [[trial.window for trial in result.trials] for result in (main, other)]
-    if asked[0] == asked[1] and len(both) == len(asked[0]):
+    if judged[0] == judged[1] and len(both) == len(main.trials) == len(other.trials):
         return part, judged_windows(part, main.trials), judged_windows(part, other.trials)
 
     def trials(result: ScorerResult) -> tuple[Trial, ...]:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from itertools import accumulate, pairwise
 from operator import is_
 from typing import Protocol, Self
 
@@ -25,7 +24,7 @@ from autointerp.statistics.bootstrap import Resampling
 from autointerp.statistics.population import sampled_scores, scores_of_each
 from autointerp.statistics.proportional_sampling import proportional_sample
 from autointerp.statistics.scored_windows import Floats, ScoredWindows, joined
-from autointerp.statistics.sufficient_statistics import varies
+from autointerp.statistics.sufficient_statistics import varies, window_sums
 
 MOST_STRONG, _FEWEST_STRONG = 5, 3
 
@@ -108,7 +107,10 @@ class ScoringSet:
 
     def asked_about(self, trials: Sequence[Trial]) -> ScoringSet:
         """The part on which trials were asked, with the weights that they carry."""
-        weights = {trial.window: trial.weight for trial in trials}
+        asked = [(trial.window, trial.weight) for trial in trials]
+        if asked == [(record.window, record.weight) for record in self.records]:
+            return self._with(self.records)
+        weights = dict(asked)
         return self._with(
             [
                 record
@@ -256,13 +258,15 @@ class Prediction:
     def trials(self) -> tuple[Trial, ...]:
         """A trial a window."""
         silent = _silent_trials(self.windows.records)
-        ends = list(accumulate(len(trial.predicted or ()) for trial in silent))
+        lengths = np.array([len(trial.predicted or ()) for trial in silent], dtype=np.int64)
+        ends, values = np.cumsum(lengths).tolist(), self.values.tolist()
+        # Rules predict nothing in most windows, and a trial never changes.
+        (told,) = window_sums(((self.values != 0) | np.signbit(self.values))[None], lengths)
         made = list(silent)
-        for i, (first, last) in enumerate(pairwise([0, *ends])):
-            own, trial = self.values[first:last], silent[i]
-            # Rules predict nothing in most windows, and a trial never changes.
-            if own.any() or np.signbit(own).any():
-                made[i] = Trial(trial.window, trial.stratum, trial.weight, tuple(own.tolist()))
+        for i in np.flatnonzero(told).tolist():
+            trial, first = silent[i], ends[i - 1] if i else 0
+            own = tuple(values[first : ends[i]])
+            made[i] = Trial(trial.window, trial.stratum, trial.weight, own)
         return tuple(made)
 
 

@@ -26,6 +26,7 @@ from autointerp.statistics.confusion import (
     confusion_entries,
     confusion_statistic,
     lacking,
+    missing_kinds,
     rank_area,
     tie_starts,
 )
@@ -170,7 +171,7 @@ class Judged:
 
     def why_undefined(self, metric: str) -> str | None:
         """What the metric needs and no window has, as a reason."""
-        kind = lacking(metric, self.truths, self.answers > 0)
+        kind = lacking(metric, missing_kinds(self.truths, self.answers > 0))
         return None if kind is None else _MISSING[kind]
 
     def cell_rows(self) -> Floats:

@@ -79,10 +79,19 @@ def confusion_statistic(name: str) -> Statistic:
     return statistic
 
 
-def lacking(name: str, truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> Kind | None:
+def missing_kinds(truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> frozenset[Kind]:
+    """What is not among the entries."""
+    there: dict[Kind, bool] = {
+        "positive": bool(truths.any()),
+        "negative": not truths.all(),
+        "yes": bool(predicted.any()),
+    }
+    return frozenset(kind for kind, is_there in there.items() if not is_there)
+
+
+def lacking(name: str, missing: frozenset[Kind]) -> Kind | None:
     """The first thing that the metric needs and that is missing."""
-    there = {"positive": truths.any(), "negative": not truths.all(), "yes": predicted.any()}
-    return next((kind for kind in METRICS[name].needs if not there[kind]), None)
+    return next((kind for kind in METRICS[name].needs if kind in missing), None)
 
 
 def confusion_entries(truths: NDArray[np.bool_], predicted: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -23,6 +23,7 @@ from autointerp.statistics.confusion import (
     average_precision,
     confusion_statistic,
     lacking,
+    missing_kinds,
     steps,
 )
 from autointerp.statistics.intervals import (
@@ -81,7 +82,8 @@ def token_metrics(
         real_cut = _quantile_cut(tokens.real, tokens.weights, top_share)
         predicted_cut = _quantile_cut(tokens.predicted, tokens.weights, top_share)
     active, message = tokens.real >= real_cut, tokens.predicted >= predicted_cut
-    missing = {name: lacking(name, active, message) for name in TOKEN_METRICS}
+    absent = missing_kinds(active, message)
+    missing = {name: lacking(name, absent) for name in TOKEN_METRICS}
     there = [name for name, kind in missing.items() if kind is None]
     of_cells, of_ranks = (
         [name for name in there if (name in _CURVES) is curve] for curve in (False, True)
