@@ -31,7 +31,7 @@ from autointerp.corpora.features import (
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.statistics.probing.sparse_probes import SweepOptions, sweep_sparse_probes
 from autointerp.subjects import SubjectModel, all_neurons, load_subject
-from autointerp.wiring.feature_probes import examples_of
+from autointerp.wiring.find_probes import examples_of
 
 N_EACH, N_CANDIDATES = 1024, 64
 Units = Sequence[tuple[str, int]]

@@ -41,7 +41,7 @@ from autointerp.settings import Settings
 from autointerp.statistics.probing.ranking import Measure
 from autointerp.statistics.probing.sparse_probes import DEFAULT_KS, SweepOptions, check_ks
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
-from autointerp.wiring.feature_probes import examples_of, probe_units
+from autointerp.wiring.find_probes import examples_of, probe_units
 from autointerp.wiring.units_beforehand import check_units_beforehand
 
 N_LAYERS = 3
