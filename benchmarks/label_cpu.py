@@ -26,6 +26,7 @@ from autointerp.cli import run
 from autointerp.core.config import JobSpec
 from autointerp.core.explanations import Label, Provenance
 from autointerp.core.files import SMOLLM2_GGUF
+from autointerp.core.garbage import search_for_garbage_less
 from autointerp.core.progress import SilentProgress
 from autointerp.core.records import UnitSets
 from autointerp.core.text import TextTokenizer
@@ -120,6 +121,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="show the N costliest")
     arguments = parser.parse_args()
+    search_for_garbage_less()
     if arguments.folder is None:
         with tempfile.TemporaryDirectory() as made:
             if run([*_RUN, "--out", made]):

@@ -13,6 +13,7 @@ from typing import Any
 from celery import signals
 
 from autointerp.core.errors import InputError
+from autointerp.core.garbage import search_for_garbage_less
 from autointerp.orchestration.plan import ACTIVATIONS, LABELS, QUEUES
 from autointerp.settings import read_settings
 
@@ -27,6 +28,7 @@ _NO_REDIS = "a worker needs Redis: set AUTOINTERP_REDIS_URL"
 def main(arguments: Sequence[str]) -> int:
     """Runs until it is asked to stop; the exit code."""
     asked = _parser().parse_args(arguments)
+    search_for_garbage_less()
     _log_as_json(asked.log_level)
     try:
         settings = read_settings()

@@ -39,6 +39,7 @@ from autointerp.cli import (
 from autointerp.cli.rendering.console import ExitCode, say
 from autointerp.cli.usage_hints import add_hint
 from autointerp.core.errors import InputError, StorageError, UpstreamError
+from autointerp.core.garbage import search_for_garbage_less
 
 if TYPE_CHECKING:
     from autointerp.cli.label import Runner
@@ -148,6 +149,7 @@ def main() -> None:
         if reconfigure is not None:
             # A terminal that cannot show a character shows its number instead.
             reconfigure(errors="backslashreplace")
+    search_for_garbage_less()
     sys.exit(run(sys.argv[1:]))
 
 
