@@ -16,6 +16,13 @@ from tiny import tiny_corpus, tiny_subject
 
 import autointerp
 from autointerp.core.causal_evidence import EvidenceKind
+from autointerp.core.feature_probes import (
+    BaselineLine,
+    FeatureProbes,
+    FeatureVerdict,
+    ProbeLine,
+)
+from autointerp.core.feature_search import ClassCounts, FoundLayer
 from autointerp.core.ids import Side
 from autointerp.core.one_line import numbers, quoted
 from autointerp.core.scores import Score
@@ -120,6 +127,7 @@ def public_values(folder: Path) -> Iterator[Any]:
     yield a_report()
     yield a_match_report()
     yield a_causal_answer()
+    yield from (a_find_report(), a_probe_report())
     yield autointerp.CausalRequest(EvidenceKind.STEERING)
 
 
@@ -139,6 +147,39 @@ def a_match_report() -> autointerp.MatchReport:
     unit, corpus = make_label().unit, "a folder of texts " * 20
     match = autointerp.UnitMatch(unit, unit, 0.9, 0.8, 0.95, 0.01, True, 0.8, 0.85)
     return autointerp.MatchReport("one", "two", corpus, 4000, 3000, 20, 8, (match,), (match,))
+
+
+def a_find_report() -> autointerp.FindReport:
+    """One unit that tells a feature."""
+    unit, marks, counts = make_label().unit, "years " * 40, ClassCounts(90, 9000, 40, 12)
+    found = autointerp.FeatureUnit(unit, Side.POSITIVE, 1.5, None, 0.9, 0.2, 0.8, "years " * 40)
+    layer = FoundLayer(unit.hook, 1536, unit, 0.9)
+    head = ("tiny", "years", marks, marks, "wiki", "average_precision", 1536)
+    return autointerp.FindReport(*head, counts, counts, (found,), (layer,))
+
+
+def a_probe_report() -> autointerp.ProbeReport:
+    """A feature that is carried by one unit."""
+    unit, marks, counts = make_label().unit, "years " * 40, ClassCounts(90, 9000, 40, 12)
+    score = Score("mcc", 0.8, 0.7, 0.9, 60, None)
+    line = ProbeLine(
+        k=1,
+        units=(unit,),
+        weights=(0.5,),
+        f1=score,
+        precision=score,
+        recall=score,
+        mcc=score,
+        average_precision=score,
+        certified=True,
+        gap=0.0,
+        n_subsets=50,
+    )
+    shuffled = BaselineLine("shuffled labels", 1, 0.0, 0.1)
+    verdict = FeatureVerdict("one unit", "as fine", (unit,), 0.8, 0.1, "k = 1 does as well " * 9)
+    probes = FeatureProbes((unit.hook,), 64, 900, 900, (line,), score, (shuffled,), verdict)
+    head = ("tiny", "years", marks, marks, "wiki", 1536)
+    return autointerp.ProbeReport(*head, counts, counts, probes)
 
 
 def a_causal_answer() -> autointerp.CausalEvidence:

@@ -34,9 +34,9 @@ MUCH = ApiLimits(
 PLACES = tuple(
     tuple(int(part) if part.isdigit() else part for part in path)
     for path, each in fields_of(JobRequest.model_json_schema())
-    if each["type"] == "string"
+    if each["type"] == "string" and path != ("evidence", "prompts", "0")
 )
-"""Every string of a job."""
+"""Every string of a job but prompts, which may be any text."""
 PIECES = st.sampled_from(
     [*"/.,:=~@#?&%*", "..", "../", "/etc/passwd", "SECRET", "v1", "v2", "sae:", "dirs:", "layer:"]
     + ["random:", "all", "wiki", "python", "hf:", "blocks.5.", "mlp.hook_post", "0-9", "5", "²"]
@@ -115,6 +115,14 @@ def test_a_job_with_a_hostile_string_is_refused(
     answer = caller.post("/v1/jobs", json=body)
     assert answer.status_code == 422, answer.text
     assert SECRET not in answer.text
+
+
+def test_a_prompt_of_a_job_is_text_and_no_path(caller: TestClient, secret: str) -> None:
+    body = dict(JOB) | {"evidence": {"kind": "steering", "prompts": [secret]}}
+    answer = caller.post("/v1/jobs", json=body)
+    assert answer.status_code == 202, answer.text
+    asked = caller.get(f"/v1/jobs/{answer.json()['id']}").text
+    assert SECRET not in answer.text + asked
 
 
 @pytest.mark.parametrize(
@@ -209,6 +217,7 @@ FORMS = (
     "GET /moved?a=tiny?site={0}&b=tiny?corpus={1}&sort={2}",
     f"GET /compare?model=tiny&hook={_UNIT}&index=131&a={{0}}&b=tiny?site={{1}}",
     *("POST /v1/models/{0}/units/{1}/{2}/document", "POST /v1/models/{0}/evidence"),
+    *("GET /v1/models/{0}/evidence", "GET /v1/models/{0}/units/{1}/{2}/evidence"),
     "GET /sign-in?next={0}",
     *("GET /api/feature/{0}/{1}/{2}", "GET /api/feature/tiny/{0}/131"),
     *("GET /api/feature/tiny/5/{0}", "GET /docs/{0}", "GET /{0}"),

@@ -20,7 +20,7 @@ from command_line import Cli
         ("label tiny -u 5:0", "No such option: -u; did you mean --units?"),
         ("label tiny --api-key k", "is read from AUTOINTERP_LLM_API_KEY"),
         ("collect tiny --budget-usd 5", "it is an option of label, rescore, submit"),
-        ("--units 5:0 label tiny", "it is an option of collect, label"),
+        ("--units 5:0 label tiny", "it is an option of collect, find, label"),
         ("store copy json:a --to json:b", "did you mean TO without an option?"),
         ("status --url http://h", "did you mean --server?"),
     ],
