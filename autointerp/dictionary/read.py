@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import Side, UnitId, UnitName
+from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.dictionary.manifest import (
@@ -166,6 +167,12 @@ class Dictionary:
     def sets(self, label: Label) -> UnitSets | None:
         """What the label was made from, or None where that is not kept."""
         return self._store.get_sets(label.unit, label.side)
+
+    def evidence(
+        self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable
+    ) -> tuple[KeptEvidence, ...]:
+        """Causal evidence that is kept of the unit, of the same kind the oldest first."""
+        return self._store.evidence_of(unit, on_unreadable)
 
     def records_of(self, label: Label) -> LabelRecords | None:
         """The same of a label of the dictionary, which is not read again."""

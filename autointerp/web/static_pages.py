@@ -106,7 +106,8 @@ def pages_of(
     for unit, sides in _units(dictionary, on_unreadable):
         # The same dictionary gives the same pages.
         paths = unit_paths(*known, unit, links, Random(str(unit)))
-        profile = UnitProfile.of(unit, sides, links, paths)
+        kept = dictionary.evidence(unit, on_unreadable)
+        profile = UnitProfile.of(unit, sides, links, paths, kept)
         values = {"links": links, "view": profile, "words": STATUS_WORDS}
         path = f"{where}/units/{file_name(unit.hook)}/{unit.index}.html"
         yield path, render("unit.html", values)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from causal_replies import kept_evidence
 
-from autointerp.dictionary.read import open_example
+from autointerp.core.causal_evidence import EvidenceKind
+from autointerp.core.causal_request import CausalRequest
+from autointerp.core.ids import UnitId
+from autointerp.dictionary.read import open_dictionary, open_example
+from autointerp.store.labels import FolderLabelStore
 from autointerp.web.static_pages import export_pages
 
 
@@ -65,6 +71,20 @@ def test_what_needs_the_model_is_left_out_and_said(pages: Path) -> None:
         assert not re.search(r"<textarea|module|trying.css", page)
     assert "a server has an editor here" in unit
     assert "a server scores an explanation of yours here" in unit
+
+
+def test_causal_evidence_that_is_kept_stands_on_the_page_of_its_unit(tmp_path: Path) -> None:
+    folder = shutil.copytree(open_example().folder, tmp_path / "example")
+    unit = UnitId("smollm2-135m", "blocks.15.mlp.hook_post", 1493)
+    kept = kept_evidence(unit, CausalRequest(EvidenceKind.ABLATION))
+    FolderLabelStore(folder).put_evidence(kept)
+    dictionary = open_dictionary(folder)
+    assert dictionary.evidence(unit) == (kept,)
+    units = export_pages(dictionary, tmp_path / "pages") / "models/smollm2-135m/units"
+    with_it = [
+        path for path in units.glob("*/*.html") if '<section class="found">' in path.read_text()
+    ]
+    assert with_it == [units / "blocks.15.mlp.hook_post" / "1493.html"]
 
 
 def test_only_what_the_pages_ask_for_is_copied(pages: Path) -> None:
