@@ -71,8 +71,11 @@ class HeldPasses:
     def __init__(
         self, subject: SubjectModel, *, seed: int = 0, check: Callable[[], None] = lambda: None
     ) -> None:
-        """`check` is called before each pass, and may end them all by raising."""
-        self.subject, self.seed, self._check = subject, seed, check
+        """`check` is called before each text, while nothing of the model is changed.
+
+        It may run the model for something else, and ends all passes by raising.
+        """
+        self.subject, self.seed, self.check = subject, seed, check
         self.n_tokens, self.seconds = 0, 0.0
         self.rows_share = True
         """Whether what comes before the first held layer may be computed once for all rows."""
@@ -93,9 +96,16 @@ class HeldPasses:
         return next(iter(every))
 
     def losses(self, ids: Sequence[int], rows: PassRows) -> PassValues:
-        """Loss of each token that is predicted, nats, shape (row, token)."""
+        """Loss of each token that is predicted, nats, shape (row, token).
+
+        Raises:
+            InputError: the model does not give logits for every token.
+        """
+        self.check()
 
         def read(logits: Tensor, whole: Tensor) -> Tensor:
+            if logits.shape[1] != whole.shape[1]:
+                raise _without_logits(self.subject)
             n_rows = len(logits)
             targets = whole[:, 1:].expand(n_rows, -1).flatten()
             flat = logits[:, :-1].flatten(0, 1).to(torch.float32)
@@ -106,6 +116,7 @@ class HeldPasses:
 
     def next_logits(self, ids: Sequence[int], rows: PassRows) -> PassValues:
         """Logits of the token behind the text, shape (row, vocab)."""
+        self.check()
         # Logits of every token of a long prompt would be gigabytes.
         with _last_token_alone(self.subject):
             return self._run(ids, rows, lambda logits, _: logits[:, -1])
@@ -117,7 +128,7 @@ class HeldPasses:
 
         The norms note what they are in this pass. BOS is left out.
         """
-        self._check()
+        self.check()
         site = WriteSite.of(self.subject, held.hook)
         bos = self.bos([held.hook])
         whole = self._whole(ids, bos)
@@ -147,7 +158,6 @@ class HeldPasses:
     def _run(
         self, ids: Sequence[int], rows: PassRows, read: Callable[[Tensor, Tensor], Tensor]
     ) -> PassValues:
-        self._check()
         started = time.perf_counter()
         bos = self.bos([held.hook for held in rows.held])
         whole = self._whole(ids, bos)
@@ -202,10 +212,7 @@ class HeldPasses:
             out = self.subject.bridge.original_model(ids, use_cache=False)
         result: Tensor = getattr(out, "logits", out)
         if len(result) != n_rows or result.shape[1] not in {whole.shape[1], 1}:
-            raise InputError(
-                f"{self.subject.name} gives no logits for every token, so that nothing can be "
-                "told of its loss"
-            )
+            raise _without_logits(self.subject)
         return result
 
     def _shares(self, layer: int) -> bool:
@@ -224,6 +231,12 @@ class HeldPasses:
             return False
         apart = (once - each).abs().nan_to_num().max()
         return bool(apart <= _ROUNDING[once.dtype] * each.abs().nan_to_num().max())
+
+
+def _without_logits(subject: SubjectModel) -> InputError:
+    return InputError(
+        f"{subject.name} gives no logits for every token, so that nothing can be told of its loss"
+    )
 
 
 @contextmanager

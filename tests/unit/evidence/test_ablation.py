@@ -206,6 +206,15 @@ def test_what_cannot_be_held_is_said() -> None:
     assert directions.p is not None
 
 
+def test_a_model_that_gives_logits_of_the_last_token_alone_has_no_loss() -> None:
+    subject = tiny_subject(tiny_gpt2())
+    head = subject.bridge.unembed.original_component
+    head.register_forward_pre_hook(lambda _, args: (args[0][:, -1:], *args[1:]))
+    unit = UnitId("tiny", "blocks.1.mlp.hook_post", INDEX)
+    with pytest.raises(InputError, match="tiny gives no logits for every token, so that nothing"):
+        ablate(HeldPasses(subject), [unit], passages(subject, 1))
+
+
 def test_latents_that_are_silent_on_a_text_are_not_run_on_it(tmp_path: Path) -> None:
     subject = tiny_subject()
     config = sae_config("topk", k=2)

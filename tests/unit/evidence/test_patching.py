@@ -7,11 +7,13 @@ import re
 import pytest
 import torch
 from causal_model import causal_subject, neuron
+from held_texts import passages
 from tiny import tiny_gpt2, tiny_subject
 
+from autointerp.core.causal_evidence import LossChange
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
-from autointerp.evidence import HeldPasses, patch
+from autointerp.evidence import HeldPasses, ablate, patch
 from autointerp.subjects import SubjectModel
 
 HOOK = "blocks.1.mlp.hook_post"
@@ -73,6 +75,23 @@ def test_of_a_long_prompt_logits_are_made_for_its_last_token_alone() -> None:
     # What is run on two rows is the prompt; a unit, two others and two directions are the rest.
     assert {(2, 1), (6, 1)} <= shapes
     assert all(n_rows <= 3 for n_rows, n_tokens in shapes if n_tokens > 1)
+
+
+def test_what_is_asked_of_the_model_between_two_passes_is_answered_as_it_is_alone() -> None:
+    subject = tiny_subject(tiny_gpt2())
+    unit, texts = UnitId("tiny", HOOK, 3), passages(subject, 2)
+    alone = ablate(HeldPasses(subject), [unit], texts, n_controls=2)
+    between: list[LossChange] = []
+
+    def check() -> None:
+        between.append(ablate(HeldPasses(subject), [unit], texts, n_controls=2))
+
+    asked = {"answers": (" May", "it"), "n_controls": 2}
+    plain = patch(HeldPasses(subject), (unit,), PROMPT, OTHER, **asked)  # type: ignore[arg-type]
+    passes = HeldPasses(subject, check=check)
+    found = patch(passes, (unit,), PROMPT, OTHER, **asked)  # type: ignore[arg-type]
+    assert between == [alone, alone]
+    assert found == plain
 
 
 def test_the_units_that_make_the_difference_restore_all_of_it() -> None:
