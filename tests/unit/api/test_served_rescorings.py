@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,30 @@ def test_a_folder_that_was_written_anew_is_read_anew(client: TestClient, tmp_pat
     report = lines.with_name("report.json")
     report.write_text(report.read_text() + "\n")
     assert "names of lakes" in client.get(f"{SITE}/index.html").text
+
+
+@pytest.mark.parametrize("damage", ["gone", "report", "labels"])
+def test_pages_do_without_a_folder_that_cannot_be_read_any_more(
+    damage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folders = [rescored_folder(tmp_path / name) for name in ("lost", "mine-on-python")]
+    service = make_service(tmp_path / "api", rescored=tuple(folders))
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        assert "/rescored/lost/" in client.get("/").text
+        if damage == "gone":
+            shutil.rmtree(folders[0])
+        else:
+            (folders[0] / "labels.jsonl").write_text("{\n")
+            report = "{" if damage == "report" else (folders[0] / "report.json").read_text() + "\n"
+            (folders[0] / "report.json").write_text(report)
+        for path in ("/", "/models/tiny", UNIT):
+            shown = client.get(path)
+            assert shown.status_code == 200
+            assert f'href="{SITE}/' in shown.text
+            assert "/rescored/lost/" not in shown.text
+        assert client.get("/rescored/lost/index.html").status_code >= 400
+    [warned] = [one.getMessage() for one in caplog.records if "do not link" in one.getMessage()]
+    assert warned.startswith(f"pages do not link to the labels in {folders[0]}: ")
 
 
 def test_a_folder_that_holds_something_else_is_refused_at_the_start(tmp_path: Path) -> None:
