@@ -34,7 +34,7 @@ class EvidenceSource:
 
 @dataclass(frozen=True, slots=True)
 class KeptEvidence:
-    """The answer to a request about one unit; of the same request the newest is kept."""
+    """The answer to a request about one unit; the newest of a request, text and dtype is kept."""
 
     unit: UnitId
     request: CausalRequest
@@ -46,8 +46,8 @@ class KeptEvidence:
 
     @property
     def key(self) -> str:
-        """Names the request among those of a unit: 12 hexadecimal digits."""
-        return request_key(self.request)
+        """Names the answer among those of a unit; see `answer_key`."""
+        return answer_key(self.request, self.source)
 
     @property
     def order(self) -> tuple[int, str]:
@@ -111,12 +111,12 @@ def _all(found: Sequence[CausalEvidence], name: str) -> Iterator[Any]:
     return (one for part in found for one in getattr(part, name))
 
 
-def request_key(request: CausalRequest) -> str:
-    """Names a request, whatever unit it is about: 12 hexadecimal digits."""
+def answer_key(request: CausalRequest, source: EvidenceSource) -> str:
+    """Names a request with its text and dtype, of any unit: 12 hexadecimal digits."""
     import hashlib  # noqa: PLC0415 - reading a label needs none
     import json  # noqa: PLC0415
 
-    text = json.dumps(causal_json(request), sort_keys=True)
+    text = json.dumps([causal_json(request), source.corpus, source.dtype], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

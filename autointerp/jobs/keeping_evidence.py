@@ -12,9 +12,9 @@ from autointerp.core.ids import UnitId
 from autointerp.core.kept_evidence import (
     EvidenceSource,
     KeptEvidence,
+    answer_key,
     joined_evidence,
     of_each_unit,
-    request_key,
 )
 from autointerp.store.labels import LabelStore
 
@@ -63,10 +63,7 @@ def _kept(
     store: LabelStore, unit: UnitId, request: CausalRequest, source: EvidenceSource
 ) -> CausalEvidence | None:
     for one in store.evidence_of(unit, lambda _: None):
-        if one.key == request_key(request) and _made_alike(one.source, source):
+        same = one.key == answer_key(request, source)
+        if same and one.source.subject_revision == source.subject_revision:
             return one.evidence
     return None
-
-
-def _made_alike(a: EvidenceSource, b: EvidenceSource) -> bool:
-    return (a.subject_revision, a.dtype, a.corpus) == (b.subject_revision, b.dtype, b.corpus)

@@ -71,6 +71,22 @@ def test_the_newest_answer_to_a_request_is_kept_and_other_requests_beside_it(
     assert [one.request for one in newest_of_each_kind(found)] == [ABLATION, STEERING]
 
 
+def test_answers_on_another_text_or_in_another_dtype_are_kept_beside_each_other(
+    store: LabelStore,
+) -> None:
+    unit, sites = make_unit(), CausalRequest(EvidenceKind.SITES)
+    store.put_evidence(kept_evidence(unit, sites, day=1))
+    store.put_evidence(kept_evidence(unit, sites, day=2, corpus="code"))
+    store.put_evidence(kept_evidence(unit, sites, day=3, dtype="bfloat16"))
+    store.put_evidence(kept_evidence(unit, sites, day=4, corpus="code"))
+    found = [one.source for one in store.evidence_of(unit)]
+    assert [(one.created[8:10], one.corpus, one.dtype) for one in found] == [
+        ("01", "wiki", "float32"),
+        ("03", "wiki", "bfloat16"),
+        ("04", "code", "float32"),
+    ]
+
+
 def test_units_with_evidence_are_read_in_order_and_need_no_label(store: LabelStore) -> None:
     units = [UnitId("tiny", f"blocks.{n}.mlp.hook_post", i) for n, i in ((10, 0), (2, 7), (2, 3))]
     for unit in units:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from autointerp.core.causal_evidence import (
@@ -36,11 +37,14 @@ def find_evidence(asked: dict[str, Any]) -> dict[str, Any]:
     return causal_json(_found(unit, asked))
 
 
-def kept_evidence(unit: UnitId, request: CausalRequest, *, day: int = 1) -> KeptEvidence:
-    """An answer about a unit as it is kept, made on some day of November."""
+def kept_evidence(
+    unit: UnitId, request: CausalRequest, *, day: int = 1, **source: str
+) -> KeptEvidence:
+    """An answer about a unit as it is kept, made on some day of November; of what source else."""
     created = f"2026-11-{day:02d}T00:00:00Z"
-    source = EvidenceSource(created, "0.1.0", "f00d", "float32", "wiki", "job_1")
-    return KeptEvidence(unit, request, _found(unit, causal_json(request)), source)
+    usual = EvidenceSource(created, "0.1.0", "f00d", "float32", "wiki", "job_1")
+    found = _found(unit, causal_json(request))
+    return KeptEvidence(unit, request, found, replace(usual, **source))
 
 
 def _found(unit: UnitId, asked: dict[str, Any]) -> CausalEvidence:

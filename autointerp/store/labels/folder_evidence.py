@@ -16,7 +16,7 @@ from autointerp.store.packed_causal import pack_causal, unpack_causal
 _TABLES = """
 PRAGMA page_size = 1024;
 CREATE TABLE evidence (layer INTEGER NOT NULL, hook TEXT NOT NULL, unit INTEGER NOT NULL,
-  request TEXT NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (layer, hook, unit, request))
+  name TEXT NOT NULL, answer BLOB NOT NULL, PRIMARY KEY (layer, hook, unit, name))
 """
 _UNIT = "layer, hook, unit"
 
@@ -28,7 +28,7 @@ class FolderEvidence:
         self.database = Database(folder / "scores" / "evidence.sqlite", _TABLES)
 
     def put(self, kept: KeptEvidence) -> None:
-        """Stores an answer in place of that to the same request."""
+        """Stores an answer in place of that to the same request on the same text and dtype."""
         values = (*reading_order(kept.unit, Side.POSITIVE)[:3], kept.key, pack_causal(kept))
         with self.database.writing() as connection:
             connection.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?)", values)

@@ -150,7 +150,10 @@ class LabelStore(UnitStore, Protocol):
         return iter(())
 
     def put_evidence(self, kept: KeptEvidence) -> None:
-        """Stores causal evidence of a unit in place of the answer to the same request."""
+        """Stores causal evidence of a unit.
+
+        It takes the place of the answer to the same request on the same text and in the same dtype.
+        """
 
     def evidence_of(
         self, unit: UnitId, on_unreadable: OnUnreadable = refuse_unreadable

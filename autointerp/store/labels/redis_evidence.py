@@ -22,7 +22,7 @@ class RedisEvidence:
         self._units = f"{PREFIX}evidence-units:{model}"
 
     def put(self, kept: KeptEvidence) -> None:
-        """Stores an answer in place of that to the same request."""
+        """Stores an answer in place of that to the same request on the same text and dtype."""
         name = f"{kept.unit.hook}/{kept.unit.index}"
 
         def fill(pipe: Any) -> None:
