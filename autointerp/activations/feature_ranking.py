@@ -35,9 +35,10 @@ class FeatureRanking:
         for group in self.units:
             place = int(self.measures[group.hook].best(self.measure, 1)[0])
             best = UnitId(self.subject, group.hook, group.indices[place])
-            value = self._values(group.hook)[place]
-            found.append(FoundLayer(group.hook, len(group.indices), best, _known(value)))
-        return tuple(sorted(found, key=lambda one: -_order(one.value)))
+            value = float(self._values(group.hook)[place])
+            layer = FoundLayer(group.hook, len(group.indices), best, _known(value))
+            found.append((-_order(value), layer))
+        return tuple(layer for _, layer in sorted(found, key=lambda one: one[0]))
 
     def best(self, n: int) -> tuple[tuple[str, int], ...]:
         """Hook point and index of the best of all, best first."""
@@ -49,7 +50,7 @@ class FeatureRanking:
 
     def _best(self, hooks: Sequence[str], n: int) -> tuple[tuple[str, int], ...]:
         every = [
-            (-_order(_known(self._values(group.hook)[place])), number, place)
+            (-_order(float(self._values(group.hook)[place])), number, place)
             for number, group in enumerate(self.units)
             if group.hook in hooks
             for place in self.measures[group.hook].best(self.measure, n).tolist()
@@ -75,7 +76,7 @@ class FeatureRanking:
         for hook, index in best:
             own, place = self.measures[hook], places[hook][index]
             high, low = own.average_precision[place], own.average_precision_of_low[place]
-            side = Side.NEGATIVE if _order(_known(low)) > _order(_known(high)) else Side.POSITIVE
+            side = Side.NEGATIVE if _order(low) > _order(high) else Side.POSITIVE
             values = side.sign * activations[hook, index]
             result.append(
                 FeatureUnit(
@@ -142,5 +143,6 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _order(value: float | None) -> float:
-    return -1.0 if value is None else value
+def _order(value: float) -> float:
+    # An infinite F is a perfect unit's; no number is a unit's that never varies.
+    return -math.inf if math.isnan(value) else value

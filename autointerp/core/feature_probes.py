@@ -26,8 +26,15 @@ class ProbeLine:
     average_precision: Score
     certified: bool | None
     """Whether no other k of the candidates fit better; None where they were not searched."""
+    loss: float | None
+    """Least mean logistic loss that an exact search found, nats, with the ridge's part; None, as
+    the next four, where nothing was searched."""
+    bound: float | None
+    """No other k of those searched have a lower loss than this."""
     gap: float | None
-    """By how much the loss may be above the least one, nats; None where nothing was searched."""
+    """By how much the loss may be above the least one, nats."""
+    n_searched: int | None
+    """Candidates that were searched: all for one unit, the last that thresholding left for more."""
     n_subsets: int | None
     """Subsets among which these units are the best."""
 
@@ -36,10 +43,11 @@ class ProbeLine:
 
 @dataclass(frozen=True, slots=True)
 class BaselineLine:
-    """Probes on k units that cannot know the feature, of random draws."""
+    """Probes on k units or directions that others are read against."""
 
     name: str
-    """``random units``, ``rotated basis`` or ``shuffled labels``."""
+    """``random units`` (of the candidates), ``units, same search`` (for the feature, searched for
+    as in the next two), ``rotated basis`` or ``shuffled labels``."""
     k: int
     median_mcc: float
     highest_mcc: float

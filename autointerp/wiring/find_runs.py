@@ -20,6 +20,7 @@ from autointerp.core.errors import InputError, first_problem
 from autointerp.core.feature_probes import FeatureProbes
 from autointerp.core.feature_search import ClassCounts, FeatureUnit, FindReport
 from autointerp.core.ids import UnitId
+from autointerp.core.one_line import joined
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.text import TextTokenizer
 from autointerp.corpora import check_corpus
@@ -139,7 +140,7 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
     labels = _opened(dictionary)
     model = _subject(subject, settings, progress)
     parsed = parse_units(units, model, seed=seed)
-    options = _fitting(options, min(N_CANDIDATES, sum(map(len, (g.indices for g in parsed)))), ks)
+    options = _fitting(options, [len(group.indices) for group in parsed], ks)
     search = _FeatureSearch(model, parsed, chosen, n, options, progress)
     began = time.monotonic()
     labelled = label(config, model.tokenizer, progress)
@@ -151,12 +152,15 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
     return report
 
 
-def _fitting(options: SweepOptions, n_units: int, asked: Sequence[int] | None) -> SweepOptions:
-    """The options, with no size of the usual ones that is beyond the units there are.
+def _fitting(
+    options: SweepOptions, n_units_each: Sequence[int], asked: Sequence[int] | None
+) -> SweepOptions:
+    """The options, with no size of the usual ones that is beyond the candidates there can be.
 
     Raises:
         InputError: a size that was asked for is.
     """
+    n_units = min(N_CANDIDATES, sum(sorted(n_units_each)[-N_LAYERS:]))
     if asked:
         check_ks(options.ks, n_units)
     return replace(options, ks=tuple(k for k in options.ks if k <= n_units))
@@ -300,6 +304,14 @@ class _FeatureSearch:
             )
         best = ranking.best(self._n)
         candidates = ranking.candidates(N_LAYERS, N_CANDIDATES) if self._options.ks else ()
+        too_many = [str(k) for k in self._options.ks if k > len(candidates)]
+        notes = labelled.notes
+        if too_many and candidates:
+            # The largest hook points were counted beforehand; these are the best ones.
+            notes += (
+                f"no probe of {joined(too_many)} units: the {N_LAYERS} hook points whose best unit "
+                f"ranks highest have {len(candidates)}",
+            )
         with self._timed("record"):
             tested = self._recorded(labelled, labelled.test, (*best, *candidates))
             fitted = self._recorded(labelled, labelled.train, candidates) if candidates else None
@@ -321,7 +333,7 @@ class _FeatureSearch:
             units=ranking.found(best, tested.lines, tested.sample),
             layers=ranking.layers(),
             probes=probes,
-            notes=labelled.notes,
+            notes=notes,
             seconds=dict(self.seconds),
         )
 
@@ -356,7 +368,8 @@ class _FeatureSearch:
             examples_of(np.stack([one.lines[key] for key in candidates], axis=1), one.sample)
             for one in (fitted, tested)
         )
-        return probe_units(units, train, test, self._options)
+        ks = tuple(k for k in self._options.ks if k <= len(units))
+        return probe_units(units, train, test, replace(self._options, ks=ks))
 
 
 def _counts(labelled: LabelledCorpus, windows: range) -> ClassCounts:

@@ -56,7 +56,7 @@ def _table(probes: FeatureProbes, *, wide: bool) -> Table:
     for name in names if wide else names[:5]:
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
-        table.add_column("best of all?", no_wrap=True)
+        table.add_column("best of", no_wrap=True)
         table.add_column("units", overflow="fold")
     for line in probes.lines:
         scores = [line.f1, line.precision, line.recall, line.mcc]
@@ -75,7 +75,8 @@ def _interval(score: Score) -> str:
 def _search(line: ProbeLine) -> str:
     if line.certified is None:
         return "-"
-    return "certified" if line.certified else f"within {line.gap:.4f} nats"
+    how = "certified" if line.certified else f"within {line.gap:.4f} nats"
+    return f"{line.n_searched:,}: {how}"
 
 
 def _legend(probes: FeatureProbes) -> Iterator[str]:
@@ -89,6 +90,25 @@ def _legend(probes: FeatureProbes) -> Iterator[str]:
         f"{one.name}, k = {one.k}: {one.median_mcc:.2f}, at most {one.highest_mcc:.2f}"
         for one in probes.baselines
     )
-    yield f"MCC of draws that cannot know it: {chance}"
-    if any(line.certified is not None for line in probes.lines):
-        yield "certified: no other k of the last 50 candidates fit the training text better"
+    yield f"MCC to read it against: {chance}"
+    yield (
+        f"random units are of the {probes.n_candidates:,} candidates; rotated bases and shuffled "
+        "labels are searched less than the table's probes: read them against the same search"
+    )
+    yield from _searches(probes)
+
+
+def _searches(probes: FeatureProbes) -> Iterator[str]:
+    searched = [line for line in probes.lines if line.certified is not None]
+    for line in searched:
+        if not line.certified:
+            yield (
+                f"k = {line.k} is not certified: the loss found is {line.loss:.4f} nats, none is "
+                f"below {line.bound:.4f}, a gap of {line.gap:.4f}"
+            )
+    for n in dict.fromkeys(line.n_searched for line in searched if line.certified):
+        ks = [str(line.k) for line in searched if line.certified and line.n_searched == n]
+        yield (
+            f"k = {joined(ks, most=8)} certified: no others of {n:,} candidates fit the training "
+            "text better"
+        )

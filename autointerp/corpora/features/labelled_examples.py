@@ -46,7 +46,8 @@ def label_examples(
     """
     order = np.random.default_rng(derive_seed(config.seed, "documents")).permutation(len(examples))
     pool, read, n_strange = WindowPool(config.n_tokens), dict[str, _ReadExample](), 0
-    for place in order.tolist():
+    n_unread = 0
+    for n_before, place in enumerate(order.tolist()):
         example = examples[place]
         document = document_id(example.text)
         if document in read:
@@ -67,6 +68,7 @@ def label_examples(
             )
         )
         if pool.is_full:
+            n_unread = len(order) - n_before - 1
             break
     if not read:
         raise InputError(
@@ -75,6 +77,11 @@ def label_examples(
         )
     corpus = build_corpus(pool.chosen(), config)
     notes = [f"{n_strange} texts are left out: their tokens do not spell them"] if n_strange else []
+    if n_unread or corpus.n_tokens < pool.n_read:
+        notes.append(
+            f"--tokens {config.n_tokens} was reached: {n_unread:,} of {len(order):,} texts were "
+            f"not read, and {corpus.n_tokens:,} of the {pool.n_read:,} tokens read are taken"
+        )
     return LabelledCorpus(
         corpus=corpus,
         name=config.corpus,

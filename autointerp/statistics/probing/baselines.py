@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.statistics.confusion import confusion_entries, confusion_statistic
-from autointerp.statistics.probing.examples import Indices, LabelledExamples, Labels
+from autointerp.statistics.probing.examples import Indices, LabelledExamples
 from autointerp.statistics.probing.logistic import Design
 from autointerp.statistics.probing.probe_scores import ProbeScores, matthews
 from autointerp.statistics.probing.sparse_probes import (
@@ -25,11 +25,11 @@ from autointerp.statistics.probing.sparse_probes import (
 
 Sides = tuple[LabelledExamples, LabelledExamples]
 """Examples to fit on and to test on."""
-BaselineName = Literal["random units", "rotated basis", "shuffled labels"]
+BaselineName = Literal["random units", "units, same search", "rotated basis", "shuffled labels"]
 N_DRAWS = 20
 """Random draws of each baseline."""
-# A basis or a labelling that was drawn has its best units chosen as those of the feature were:
-# from so many with the largest difference of means.
+# From so many units or directions with the largest difference of means the best are chosen, in a
+# basis and for a labelling that were drawn, and in the units' own basis beside them.
 _N_CANDIDATES = 50
 
 
@@ -74,6 +74,19 @@ def random_units(sides: Sides, k: int, *, n_draws: int = N_DRAWS, seed: int = 0)
     return _drawn("random units", k, draw, n_draws, seed)
 
 
+def units_by_the_same_search(sides: Sides, k: int) -> Baseline:
+    """The probe on the k units that are chosen as rotated directions and shuffled labels' are.
+
+    Those two are to be read against it: the probes of `sweep_sparse_probes` are searched for
+    among more.
+    """
+
+    def draw(_rng: np.random.Generator) -> tuple[float, float]:
+        return _held_out(_best_probe(sides[0], k), sides[1])
+
+    return _drawn("units, same search", k, draw, 1, 0)
+
+
 def rotated_basis(
     sides: Sides,
     layers: NDArray[np.integer],
@@ -85,7 +98,8 @@ def rotated_basis(
     """Probes on the best k of random orthogonal directions, as many as units.
 
     Activations of each layer are rotated at random, apart from other layers, and the k directions
-    are chosen as units would be. Units that are better than these are so because they are units.
+    are chosen as in `units_by_the_same_search`. Units that are better than these are so because
+    they are units.
 
     Args:
         sides: examples; units in their own scale, standardised here.
@@ -114,27 +128,27 @@ def rotated_basis(
 
 
 def shuffled_labels(sides: Sides, k: int, *, n_draws: int = N_DRAWS, seed: int = 0) -> Baseline:
-    """Probes on the k units that are best for labels of other documents.
-
-    Labels stay in the order that they have within a document, and documents are put in another
-    order, on each side apart.
-    """
+    """Probes on the k units that are best for labels of other documents, on each side apart."""
 
     def draw(rng: np.random.Generator) -> tuple[float, float]:
-        first, second = (side.with_labels(shuffle_labels(side, rng)) for side in sides)
+        first, second = (side.with_labels_of(shuffled_places(side, rng)) for side in sides)
         return _held_out(_best_probe(first, k), second)
 
     return _drawn("shuffled labels", k, draw, n_draws, seed)
 
 
-def shuffle_labels(examples: LabelledExamples, rng: np.random.Generator) -> Labels:
-    """The labels of whole documents, laid end to end in another order of documents."""
+def shuffled_places(examples: LabelledExamples, rng: np.random.Generator) -> Indices:
+    """Of which example each gets label and weight: another order of whole documents.
+
+    Documents are laid end to end in that order, each in its own. Where they are of unequal length
+    the labels of one come to lie over parts of two.
+    """
     order = np.argsort(examples.documents, kind="stable")
     documents = np.unique(examples.documents)
     moved = [np.flatnonzero(examples.documents == d) for d in rng.permutation(documents)]
-    shuffled = np.empty_like(examples.has)
-    shuffled[order] = examples.has[np.concatenate(moved)]
-    return shuffled
+    places = np.empty(len(order), np.intp)
+    places[order] = np.concatenate(moved)
+    return places
 
 
 def _rotation(n: int, rng: np.random.Generator) -> NDArray[np.float64]:

@@ -57,9 +57,14 @@ class LabelledExamples:
         own = self.activations[:, np.asarray(units, np.intp)]
         return LabelledExamples(own, self.has, self.documents, self.weights)
 
-    def with_labels(self, has: Labels) -> LabelledExamples:
-        """The same examples with other labels."""
-        return LabelledExamples(self.activations, has, self.documents, self.weights)
+    def with_labels_of(self, places: Indices) -> LabelledExamples:
+        """The same activations with the labels of the examples at these places.
+
+        Weights move with the labels: an example stands for others of its class.
+        """
+        return LabelledExamples(
+            self.activations, self.has[places], self.documents, self.weights[places]
+        )
 
 
 def split_examples(

@@ -25,6 +25,7 @@ from autointerp.statistics.scored_windows import Floats
 # What an unseen document may hold, as columns of a confusion matrix: mistakes, or right answers.
 _MISTAKES, _RIGHT = (FN, FP), (TP, TN)
 _FEWEST_DOCUMENTS = 2
+_DIFFERENCE = "precision_less_recall"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def score_examples(
         "precision": confusion_statistic("precision"),
         "recall": confusion_statistic("recall"),
         "mcc": matthews,
-        "precision_less_recall": _precision_less_recall,
+        _DIFFERENCE: _precision_less_recall,
     }
     groups = [Group(tuple(range(len(documents))), math.inf)]
     found = _of_cells(statistics, cells, groups, Resampling(seed=seed), len(scores))
@@ -122,14 +123,17 @@ def _of_cells(
     mean = cells.mean(axis=0)
     each = np.diag(np.repeat([mean[TP] + mean[FN], mean[FP] + mean[TN]], 2))
     unseen = Unseen(each[list(_MISTAKES)], each[list(_RIGHT)])
+    # Of precision less recall a false alarm takes away, and what is missed adds to it.
+    of_difference = Unseen(each[[FP]], each[[FN]])
     answered = total[TP] + total[FP] > 0
     defined = {k: s for k, s in statistics.items() if answered or not k.startswith("precision")}
-    asked = [(float(s(total)), s, unseen) for s in defined.values()]
-    ends = _intervals(asked, cells, groups, resampling)
-    found = {
-        name: Score(name, value, *own, n, None)
-        for name, (value, _, _), own in zip(defined, asked, ends, strict=True)
-    }
+    found = dict[str, Score]()
+    for missed in (unseen, of_difference):
+        names = [k for k in defined if (k == _DIFFERENCE) == (missed is of_difference)]
+        asked = [(float(defined[k](total)), defined[k], missed) for k in names]
+        ends = _intervals(asked, cells, groups, resampling)
+        for name, (value, _, _), own in zip(names, asked, ends, strict=True):
+            found[name] = Score(name, value, *own, n, None)
     reason = "no held-out example is taken for the feature"
     return {
         name: found[name] if name in found else Score.undefined(name, reason, n_windows=n)

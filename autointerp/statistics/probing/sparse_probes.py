@@ -39,7 +39,8 @@ class SweepOptions:
     exact_up_to: int = 4
     """Probes of at most so many units are searched for exactly."""
     n_exact_candidates: int = 50
-    """Units that the exact search chooses from: the last ones that thresholding leaves."""
+    """Units that the exact search of several chooses from: the last ones that thresholding leaves.
+    One unit is searched for among all."""
     time_limit_s: float = 60.0
     """Of each exact search."""
     seed: int = 0
@@ -103,7 +104,7 @@ def sweep_sparse_probes(
     asked = options or SweepOptions()
     check_ks(asked.ks, train.n_units)
     design = Design.of(train)
-    stops = {*asked.ks, min(asked.n_exact_candidates, train.n_units)}
+    stops = {*asked.ks, min(asked.n_exact_candidates, train.n_units), train.n_units}
     standing = {len(units): units for units in threshold_units(design, range(train.n_units), stops)}
     candidates = standing[min(asked.n_exact_candidates, train.n_units)].tolist()
     result = []
@@ -111,7 +112,8 @@ def sweep_sparse_probes(
         search = None
         units: Sequence[int] = standing[k].tolist()
         if k <= min(asked.exact_up_to, len(candidates)):
-            search = search_exactly(design, candidates, k, time_limit_s=asked.time_limit_s)
+            pool = standing[train.n_units].tolist() if k == 1 else candidates
+            search = search_exactly(design, pool, k, time_limit_s=asked.time_limit_s)
             units = search.units
         probe = fit_probe(train, units, design=design)
         scores = score_probe(probe, test, seed=asked.seed)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
 from autointerp.statistics.probing.any_unit_rule import AnyUnitRule, fit_any_unit_rule
 from autointerp.statistics.probing.baselines import Baseline, DenseProbe
@@ -25,6 +26,8 @@ GRAIN = 0.1
 Carrier = Literal["one unit", "union of units", "superposition", "absent"]
 _Spread = tuple[float, float | None, float | None]
 Grain = Literal["coarser", "finer", "as fine"]
+Bases = Callable[[int], tuple[Baseline, Baseline] | None]
+"""Of k: the units by the same search as a rotated basis, and that; None where none can be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,14 @@ class ProbeVerdict:
     """The rule that decided, with its numbers, as a sentence."""
 
 
-def judge(
+def judge(  # noqa: PLR0913 - all that speaks for and against it
     probes: Sequence[ProbeAtK],
     dense: DenseProbe,
     shuffled: Sequence[Baseline],
     train: LabelledExamples,
     test: LabelledExamples,
+    *,
+    bases: Bases = lambda _k: None,
 ) -> ProbeVerdict:
     """The verdict on a feature.
 
@@ -65,7 +70,7 @@ def judge(
     shuffled labels. Else the fewest units are taken whose correlation is `ENOUGH` of the best. Of
     several, they are a union if "any of them fires" is `ENOUGH` of their sum, and two or more find
     `OWN_PART` of the positives alone each; otherwise only the sum separates: superposition, as
-    where no probe but the dense one is enough.
+    where no probe but the dense one is enough, and where as many random directions do as well.
 
     Args:
         probes: of several sizes, with k = 1 among them.
@@ -73,7 +78,13 @@ def judge(
         shuffled: baselines on shuffled labels, at least one.
         train: what the probes were fitted on.
         test: what they were scored on.
+        bases: of a k, what directions of a rotated basis are judged by.
+
+    Raises:
+        InputError: no probe is on one unit.
     """
+    if all(one.k != 1 for one in probes):
+        raise InputError("a verdict needs the probe on one unit: add k = 1 to the sizes")
     mccs = [_mcc(one) for one in probes]
     best, chance = max(dense.scores.mcc.value or 0.0, *mccs), max(b.highest_mcc for b in shuffled)
     if best < LEAST_MCC or best <= chance:
@@ -92,12 +103,39 @@ def judge(
         )
         return _verdict("superposition", most, best, chance, None, reason)
     fewest = min(enough, key=lambda one: one.k)
+    found = _of_the_fewest(fewest, best, chance, train, test)
+    return _against_directions(found, bases(fewest.k))
+
+
+def _of_the_fewest(
+    fewest: ProbeAtK,
+    best: float,
+    chance: float,
+    train: LabelledExamples,
+    test: LabelledExamples,
+) -> ProbeVerdict:
     if fewest.k == 1:
         reason = f"one unit reaches a correlation of {_mcc(fewest):.2f}, the best probe {best:.2f}"
         return _verdict("one unit", fewest, best, chance, None, reason)
     rule = fit_any_unit_rule(fewest.probe, train, test)
     carrier, reason = _of_several(fewest, rule)
     return _verdict(carrier, fewest, best, chance, rule, reason)
+
+
+def _against_directions(
+    found: ProbeVerdict, bases: tuple[Baseline, Baseline] | None
+) -> ProbeVerdict:
+    """The verdict, with what it says of units taken back where random directions do as well."""
+    if bases is None:
+        return found
+    units, rotated = bases
+    if units.highest_mcc > rotated.highest_mcc:
+        return found
+    reason = (
+        f"{found.reason}; random directions do as well ({rotated.highest_mcc:.2f}), so it is not a "
+        "matter of units"
+    )
+    return replace(found, carrier="superposition", reason=reason)
 
 
 def _of_several(probe: ProbeAtK, rule: AnyUnitRule) -> tuple[Carrier, str]:

@@ -10,10 +10,11 @@ import pytest
 from command_line import Cli
 from planted import planted_subject, planted_texts
 from rich.console import Console
-from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
+from tiny import tiny_gpt2, tiny_subject, tiny_texts, tiny_tokenizer, write_texts
 
 import autointerp as ai
 from autointerp.cli.rendering.find_table import print_found
+from autointerp.core.errors import InputError
 from autointerp.core.feature_probes import (
     BaselineLine,
     FeatureProbes,
@@ -145,6 +146,40 @@ def test_more_units_than_there_are_in_a_probe_are_a_sentence(cli: Cli, model: Pa
     assert "asked for a probe on k = 65 units, but there are 64" in ended.err
 
 
+def test_sizes_that_were_not_asked_for_are_those_that_three_layers_allow(
+    tmp_path: Path, texts: Path
+) -> None:
+    subject = tiny_subject(tiny_gpt2(n_layers=5))
+    units = ",".join(f"{layer}:0-7" for layer in range(5))
+    given: dict[str, Any] = {"corpus": str(texts), "tokens": 2000, "n_ctx": 16, "units": units}
+    report = ai.find(subject, regex="river|stones", exact_s=1.0, **given)
+    assert report.n_units == 40
+    assert report.probes is not None
+    assert (report.probes.n_candidates, report.probes.lines[0].k) == (24, 16)
+    with pytest.raises(InputError, match="k = 32 units, but there are 24"):
+        ai.find(subject, regex="river|stones", ks=(32,), **given)
+
+
+def test_a_size_that_the_best_layers_lack_is_left_out_with_a_note(texts: Path) -> None:
+    subject = tiny_subject(tiny_gpt2(n_layers=5))
+    # Whichever four are left out, the three largest hook points may not be the best.
+    units = "0:0-3,1:0-3,2:0-3,3:0-3,4:0-31"
+    report = ai.find(
+        subject,
+        regex="river|stones",
+        ks=(40, 2),
+        corpus=str(texts),
+        tokens=2000,
+        n_ctx=16,
+        units=units,
+    )
+    assert report.probes is not None
+    ks = [line.k for line in report.probes.lines]
+    fits = report.probes.n_candidates == 40
+    assert ks == ([40, 2, 1] if fits else [2, 1])
+    assert fits != any("no probe of 40 units" in note for note in report.notes)
+
+
 def test_a_dataset_brings_its_own_text(cli: Cli, model: Path) -> None:
     ended = cli("find", str(model), "--dataset", "a.jsonl", "--corpus", "wiki")
     assert ended.code == 2
@@ -155,11 +190,11 @@ def _probes(carrier: str = "one unit") -> FeatureProbes:
     unit = UnitId("one", "blocks.3.mlp.hook_post", 7)
     score = Score("mcc", 0.9, 0.8, 0.95, 500, None)
     undefined = Score.undefined("precision", "no held-out example is taken", n_windows=500)
-    line = ProbeLine(
-        2, (unit, unit), (1.0, 0.5), score, undefined, score, score, score, False, 0.01, 45
-    )
-    one = ProbeLine(1, (unit,), (1.0,), score, score, score, score, score, True, 0.0, 10)
-    many = ProbeLine(16, (unit,) * 16, (1.0,) * 16, *(score,) * 5, None, None, None)
+    scores = (score, undefined, score, score, score)
+    searched = (False, 0.31, 0.3, 0.01, 50, 1225)
+    line = ProbeLine(2, (unit, unit), (1.0, 0.5), *scores, *searched)
+    one = ProbeLine(1, (unit,), (1.0,), *(score,) * 5, True, 0.4, 0.4, 0.0, 1024, 1024)
+    many = ProbeLine(16, (unit,) * 16, (1.0,) * 16, *(score,) * 5, *(None,) * 6)
     verdict = FeatureVerdict(
         carrier, "coarser", (unit,), 0.9, 0.2, "one unit reaches a correlation of 0.90"
     )
@@ -216,4 +251,8 @@ def test_lines_fit_and_say_what_was_found(width: int, capsys: pytest.CaptureFixt
     assert "Verdict: one unit (3:7)" in text
     assert "it is coarser than the feature" in text
     assert "shuffled labels, k = 1: 0.05, at most 0.21" in text
-    assert ("within 0.0100 nats" in text) == (width == 160)
+    assert ("50: within 0.0100 nats" in text) == (width == 160)
+    assert "k = 2 is not certified: the loss found is 0.3100 nats, none is below 0.3000" in text
+    assert "a gap of 0.0100" in text
+    assert "k = 1 certified: no others of 1,024 candidates fit the training text better" in text
+    assert "random units are of the 1,024 candidates" in text

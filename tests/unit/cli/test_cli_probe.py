@@ -45,6 +45,7 @@ def test_probes_of_each_size_are_fitted_on_a_dataset(cli: Cli, model: Path, data
     assert report["n_units"] == 128
     assert {one["name"] for one in report["probes"]["baselines"]} == {
         "random units",
+        "units, same search",
         "rotated basis",
         "shuffled labels",
     }
@@ -54,7 +55,11 @@ def test_probes_of_each_size_are_fitted_on_a_dataset(cli: Cli, model: Path, data
     assert "Verdict:" in printed.out
 
 
-def test_a_planted_neuron_is_the_one_unit_that_carries_its_feature(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ks", [(2, 1), (4,)])
+def test_a_planted_neuron_is_the_one_unit_that_carries_its_feature(
+    tmp_path: Path, ks: tuple[int, ...]
+) -> None:
+    """Whether or not its own size was asked for."""
     folder = write_texts(tmp_path, planted_texts(60, n_words=60))
     report = ai.probe(
         planted_subject(),
@@ -62,11 +67,16 @@ def test_a_planted_neuron_is_the_one_unit_that_carries_its_feature(tmp_path: Pat
         corpus=str(folder),
         tokens=3000,
         n_ctx=32,
-        ks=(2, 1),
+        ks=ks,
     )
     verdict = report.probes.verdict
     assert (verdict.carrier, [unit.index for unit in verdict.units]) == ("one unit", [1])
     assert verdict.best_mcc > 0.9 > verdict.chance_mcc
+    assert [line.k for line in report.probes.lines] == [max(ks), 1]
+    one = report.probes.lines[-1]
+    assert one.loss is not None
+    assert one.bound == pytest.approx(one.loss, abs=2e-6)
+    assert one.n_searched == report.probes.n_candidates
 
 
 @pytest.mark.parametrize(

@@ -141,3 +141,13 @@ def test_one_class_or_next_to_none_is_a_sentence(
     config = CorpusConfig(corpus=path, n_tokens=2000, n_ctx=16)
     with pytest.raises(InputError, match=message):
         label_corpus(config, regex_feature(pattern), tokenizer).check()
+
+
+def test_texts_that_were_not_read_are_counted(tmp_path: Path, tokenizer: TextTokenizer) -> None:
+    rows = [{"text": f"{n:02} text", "label": n % 2} for n in range(60)]
+    examples = read_dataset(_lines(tmp_path / "w.jsonl", rows))
+    few = CorpusConfig(corpus="given", n_tokens=280, n_ctx=8, explain=0.4, validation=0.2)
+    [note] = label_examples(examples, few, tokenizer).notes
+    n_read = -(-280 // len(tokenizer.encode("00 text")))
+    assert f"--tokens 280 was reached: {60 - n_read} of 60 texts were not read" in note
+    assert label_examples(examples, _CONFIG, tokenizer).notes == ()

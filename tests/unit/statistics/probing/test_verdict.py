@@ -3,13 +3,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from autointerp.core.errors import InputError
 from autointerp.statistics.probing.baselines import (
     Baseline,
     fit_dense_probe,
     random_units,
     rotated_basis,
-    shuffle_labels,
     shuffled_labels,
+    shuffled_places,
+    units_by_the_same_search,
 )
 from autointerp.statistics.probing.examples import LabelledExamples, split_examples
 from autointerp.statistics.probing.sparse_probes import SweepOptions, sweep_sparse_probes
@@ -41,6 +43,27 @@ def planted(kind: str, seed: int, n: int = 1600) -> LabelledExamples:
     elif kind == "dense":
         values = rng.standard_normal((n, N_UNITS)) + 0.8 * has[:, None]
     return LabelledExamples(values, has, np.arange(n) // 8, np.ones(n))
+
+
+def turned(seed: int) -> LabelledExamples:
+    """One direction carries the feature, which is no unit's more than any other's."""
+    examples = planted("one unit", seed)
+    turn, _ = np.linalg.qr(np.random.default_rng(seed + 100).standard_normal((N_UNITS, N_UNITS)))
+    return LabelledExamples(
+        examples.activations @ turn, examples.has, examples.documents, examples.weights
+    )
+
+
+def verdict_beside_rotations(examples: LabelledExamples, ks: tuple[int, ...]) -> ProbeVerdict:
+    sides = split_examples(examples)
+    probes = sweep_sparse_probes(*sides, SweepOptions(ks=ks))
+    chance = [shuffled_labels(sides, 1, n_draws=3)]
+    one_layer = np.zeros(N_UNITS, int)
+
+    def bases(k: int) -> tuple[Baseline, Baseline]:
+        return units_by_the_same_search(sides, k), rotated_basis(sides, one_layer, k, n_draws=5)
+
+    return judge(probes, fit_dense_probe(*sides), chance, *sides, bases=bases)
 
 
 def verdict_of(kind: str, seed: int) -> ProbeVerdict:
@@ -93,6 +116,25 @@ def test_a_unit_that_fires_on_more_or_on_less_is_told(grain: str, seed: int) -> 
     assert (found.precision_less_recall[0] < 0) == (grain == "coarser")
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_feature_that_random_directions_carry_as_well_is_no_matter_of_units(seed: int) -> None:
+    found = verdict_beside_rotations(turned(seed), (12, 8, 4, 2, 1))
+    assert found.carrier == "superposition"
+    assert "; random directions do as well (0." in found.reason
+    assert "so it is not a matter of units" in found.reason
+    for kind, carrier in (("one unit", "one unit"), ("union", "union of units")):
+        own = verdict_beside_rotations(planted(kind, seed), (6, 4, 3, 2, 1))
+        assert (own.carrier, "random directions" in own.reason) == (carrier, False)
+
+
+def test_there_is_no_verdict_without_the_probe_on_one_unit() -> None:
+    sides = split_examples(planted("one unit", 0))
+    probes = sweep_sparse_probes(*sides, SweepOptions(ks=(4,)))
+    chance = [shuffled_labels(sides, 1, n_draws=2)]
+    with pytest.raises(InputError, match="add k = 1"):
+        judge(probes, fit_dense_probe(*sides), chance, *sides)
+
+
 def test_shuffled_labels_and_random_units_are_at_chance_and_rotations_below_the_unit() -> None:
     sides = split_examples(planted("one unit", 0))
     layers = np.repeat([0, 1], N_UNITS // 2)
@@ -137,10 +179,24 @@ def test_shuffled_labels_stay_in_their_order_within_documents() -> None:
     pieces = {(True, True, False), (False, True, False), (False, False, False)}
     seen = set()
     for seed in range(12):
-        moved = shuffle_labels(examples, np.random.default_rng(seed))
+        moved = has[shuffled_places(examples, np.random.default_rng(seed))]
         assert {tuple(moved[documents == d].tolist()) for d in (3, 5, 7)} == pieces
         seen.add(tuple(moved.tolist()))
     assert len(seen) > 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_labels_keep_the_base_rate_of_the_text(seed: int) -> None:
+    """A negative that stands for 40 tokens does so wherever its label comes to lie."""
+    rng = np.random.default_rng(seed)
+    has = rng.random(200) < 0.5
+    examples = LabelledExamples(
+        np.zeros((200, 1)), has, rng.integers(9, size=200), np.where(has, 1.0, 40.0)
+    )
+    moved = examples.with_labels_of(shuffled_places(examples, rng))
+    assert (moved.has != has).any()
+    assert moved.base_rate == pytest.approx(examples.base_rate)
+    assert set(moved.weights[moved.has]) == {1.0}
 
 
 def test_draws_are_those_of_their_seed() -> None:
