@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -31,6 +31,16 @@ class AddVector:
         self.skip = skip
         rows = torch.as_tensor(strengths, dtype=torch.float32, device=vector.device)
         self._added = rows[:, None, None] * vector
+        self._is_idle = False
+
+    @contextmanager
+    def idle(self) -> Iterator[None]:
+        """While it lasts, nothing is added, so that the model can be run for something else."""
+        self._is_idle = True
+        try:
+            yield
+        finally:
+            self._is_idle = False
 
     def __call__(
         self,
@@ -39,6 +49,8 @@ class AddVector:
         hook: object,  # noqa: ARG002 - TransformerLens passes it
     ) -> Float[Tensor, "*batch_pos unit"]:
         """The activations with the vector added."""
+        if self._is_idle:
+            return activations
         # In some MLPs all tokens of a batch stand in one row.
         flat = activations.reshape(len(self._added), -1, self._added.shape[-1]).clone()
         flat[:, self.skip :] += self._added.to(flat.dtype)
@@ -113,28 +125,32 @@ def write_on(  # noqa: PLR0913 - what a pass needs
     push: AddVector | None,
     *,
     bos: int | None,
+    check: Callable[[], None] = lambda: None,
 ) -> list[list[int]]:
     """Sampled token ids, shape (batch, n_tokens), of prompts of one length.
 
-    Each prompt has its own random numbers; `push` holds the unit while this runs.
+    Each prompt has its own random numbers; `push` holds the unit while this runs. `check` is
+    called before each token, while nothing is added, and may end it by raising.
     """
     whole = given = _with_bos(subject, prompts, bos)
     past: Any = None
     written: list[list[int]] = [[] for _ in prompts]
-    with torch.inference_mode():
-        for _ in range(n_tokens):
+    for _ in range(n_tokens):
+        with nullcontext() if push is None else push.idle():
+            check()
+        with torch.inference_mode():
             stored = {} if past is None else {"past_key_values": past}
             out = subject.bridge.original_model(given, use_cache=True, **stored)
             past = getattr(out, "past_key_values", None)
             drawn = _sample_tokens(_logits(out)[:, -1], generators)
-            for row, token in zip(written, drawn, strict=True):
-                row.append(token)
             new = torch.as_tensor(drawn, device=subject.device)[:, None]
             whole = torch.cat([whole, new], dim=1)
-            # What is not kept is computed again.
-            given = whole if past is None else new
-            if push is not None and past is not None:
-                push.skip = 0
+        for row, token in zip(written, drawn, strict=True):
+            row.append(token)
+        # What is not kept is computed again.
+        given = whole if past is None else new
+        if push is not None and past is not None:
+            push.skip = 0
     return written
 
 

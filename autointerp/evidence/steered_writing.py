@@ -48,13 +48,15 @@ def steered_writing(  # noqa: PLR0913 - what a text is drawn by
     subject.check_indices(unit.hook, [unit.index])
     alone = Steering(unit, 0.0, 0.0)
     try:
-        found = steering_strength(subject, unit, rows, sign=sign, target_kl=target_kl)
+        found = steering_strength(
+            subject, unit, rows, sign=sign, target_kl=target_kl, check=passes.check
+        )
     except InputError as error:
         return SteeredWriting(unit, None, None, texts, reason=str(error))
     drawn = {"n_tokens": n_tokens, "seed": passes.seed}
     known = (unit, found.strength, found.kl, texts)
-    written = steered_texts(subject, found, rows, **drawn)
-    plain = steered_texts(subject, alone, rows, **drawn)
+    written = steered_texts(subject, found, rows, check=passes.check, **drawn)
+    plain = steered_texts(subject, alone, rows, check=passes.check, **drawn)
     if not n_controls:
         return SteeredWriting(*known, written, plain)
     push = HeldUnits.pushed(unit, found.strength)
@@ -66,6 +68,7 @@ def steered_writing(  # noqa: PLR0913 - what a text is drawn by
         lambda n_rows: _adding(subject, unit.hook, vector, n_rows),
         rows,
         bos=subject.bos_at(unit.hook),
+        check=passes.check,
         **drawn,
     )
     return SteeredWriting(*known, written, plain, control, (standing,))

@@ -45,14 +45,20 @@ class Steering:
 
 
 def steering_strength(
-    subject: SubjectModel, unit: UnitId, prompts: Rows, *, sign: float, target_kl: float
+    subject: SubjectModel,
+    unit: UnitId,
+    prompts: Rows,
+    *,
+    sign: float,
+    target_kl: float,
+    check: Callable[[], None] = lambda: None,
 ) -> Steering:
     """The weakest steering of that sign that moves the next token as far as asked, within 10 %.
 
     Strengths from 2**-8 to 2**16 are tried in steps of 4, and the first step over the target is
     narrowed down. Prompts are token ids without BOS; the sign is +1 up, -1 down, and 0 gives a
     strength of 0; ``target_kl`` is the mean KL(steered || left alone) at the prompts' last
-    position, nats.
+    position, nats. `check` is called before each pass, and may end the search by raising.
 
     Raises:
         InputError: no strength moves the model that far; the message says how far it went.
@@ -63,9 +69,11 @@ def steering_strength(
         msg = f"the KL divergence to steer by must be positive and finite, found {target_kl}"
         raise InputError(msg)
     distinct = tuple(dict.fromkeys(prompts))
+    check()
     before = next_logprobs(subject, distinct, nullcontext(), bos=subject.bos_at(unit.hook))
 
     def measure(strengths: Sequence[float]) -> list[float]:
+        check()
         return _divergences(subject, unit, distinct, before, [sign * s for s in strengths])
 
     low, high, reached = _bracket(measure, target_kl)
@@ -78,13 +86,19 @@ def steering_strength(
 
 
 def steered_texts(
-    subject: SubjectModel, steering: Steering, prompts: Rows, *, n_tokens: int, seed: int
+    subject: SubjectModel,
+    steering: Steering,
+    prompts: Rows,
+    *,
+    n_tokens: int,
+    seed: int,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
     """What the model writes after each prompt, the prompt itself left out.
 
     Drawn from the whole distribution at temperature 1, so that the divergence that was set is
     that of what is written; each prompt's place has a seed of its own. A text ends early at the
-    model's end of text.
+    model's end of text. `check` is called before each token, and may end the writing by raising.
 
     Raises:
         InputError: a prompt without a token, or too long to be continued.
@@ -94,7 +108,9 @@ def steered_texts(
         return steered(subject, steering.unit, [steering.strength] * n_rows)
 
     bos = subject.bos_at(steering.unit.hook)
-    return pushed_texts(subject, pushed, prompts, bos=bos, n_tokens=n_tokens, seed=seed)
+    return pushed_texts(
+        subject, pushed, prompts, bos=bos, n_tokens=n_tokens, seed=seed, check=check
+    )
 
 
 def pushed_texts(  # noqa: PLR0913 - what a text is drawn by
@@ -105,6 +121,7 @@ def pushed_texts(  # noqa: PLR0913 - what a text is drawn by
     bos: int | None,
     n_tokens: int,
     seed: int,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[str, ...]:
     """The same with whatever `pushed` adds to so many rows.
 
@@ -117,7 +134,7 @@ def pushed_texts(  # noqa: PLR0913 - what a text is drawn by
         generators = [random.Random(derive_seed(seed, "continuation", row)) for row in rows]
         texts_of = [prompts[row] for row in rows]
         with pushed(len(rows)) as push:
-            written = write_on(subject, texts_of, n_tokens, generators, push, bos=bos)
+            written = write_on(subject, texts_of, n_tokens, generators, push, bos=bos, check=check)
         texts |= {row: text_of(subject, ids) for row, ids in zip(rows, written, strict=True)}
     return tuple(texts[row] for row in range(len(prompts)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from many_models import model_of
 from sae_folders import sae_config, write_sae
 from tiny import tiny_gpt2, tiny_llama, tiny_subject
 
-from autointerp.core.errors import InputError
+from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.evidence import HeldPasses, steered_writing
 from autointerp.evidence.held_passes import PassRows
@@ -86,6 +87,46 @@ def test_what_cannot_be_steered_says_why() -> None:
         steered_writing(passes, UnitId("tiny", POST, 3), [""], sign=1)
     with pytest.raises(InputError, match=r"tokens and 25 more do not fit tiny"):
         steered_writing(passes, UnitId("tiny", POST, 3), [" the" * 200], sign=1)
+
+
+@pytest.mark.parametrize("model", [tiny_gpt2, tiny_llama])
+def test_each_token_is_behind_a_check_that_finds_the_model_as_it_is(model: Any) -> None:
+    subject = tiny_subject(model())
+    unit, ids = UnitId("tiny", POST, 3), subject.tokenizer.encode(PROMPTS[1])
+    rows = PassRows((HeldUnits.pushed(unit, 2.5),))
+    alone = HeldPasses(subject).next_logits(ids, rows).values
+    checks: list[int] = []
+
+    def check() -> None:
+        between = HeldPasses(subject).next_logits(ids, rows).values
+        assert between.tolist() == alone.tolist()
+        checks.append(1)
+
+    counts = {}
+    for n_tokens in (3, 8):
+        checks.clear()
+        passes = HeldPasses(subject, check=check)
+        asked = {"sign": 1, "n_tokens": n_tokens, "n_controls": 2}
+        found = steered_writing(passes, unit, PROMPTS, **asked)  # type: ignore[arg-type]
+        counts[n_tokens] = len(checks)
+        assert found == steered_writing(HeldPasses(subject), unit, PROMPTS, **asked)  # type: ignore[arg-type]
+    # Two prompts of two lengths, each continued with the unit raised, left alone and a control.
+    assert counts[8] - counts[3] == 5 * 2 * 3
+
+
+@pytest.mark.parametrize("most", [0, 1, 20])
+def test_writing_ends_where_a_check_raises(most: int) -> None:
+    n_checks = [0]
+
+    def check() -> None:
+        n_checks[0] += 1
+        if n_checks[0] > most:
+            raise UpstreamError("nobody waits", retryable=True)
+
+    passes = HeldPasses(tiny_subject(tiny_gpt2()), check=check)
+    with pytest.raises(UpstreamError, match="nobody waits"):
+        steered_writing(passes, UnitId("tiny", POST, 3), PROMPTS, sign=1, n_tokens=6)
+    assert n_checks[0] == most + 1
 
 
 def test_a_latent_of_normalized_activations_is_pushed_as_far_as_it_is_steered(
