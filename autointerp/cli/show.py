@@ -77,6 +77,7 @@ def register(app: typer.Typer) -> None:
 def _json(view: UnitView) -> dict[str, object]:
     kept = [kept_json(one) for one in view.evidence]
     plain = {**explanations_json(view.label), **asdict(replace(view, evidence=()))}
+    del plain["labels"]  # Digests, for the words of a page.
     return {"unit": str(view.label.unit), **plain, "evidence": kept}
 
 

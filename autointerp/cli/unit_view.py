@@ -15,7 +15,7 @@ from autointerp.cli.rendering.console import say
 from autointerp.core.errors import AutointerpError, InputError
 from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId, UnitName
-from autointerp.core.kept_evidence import KeptEvidence
+from autointerp.core.kept_evidence import KeptEvidence, label_digest
 from autointerp.core.one_line import shortened
 from autointerp.core.records import ActivationRecord, UnitSets
 from autointerp.core.unreadable import if_readable, pass_over
@@ -48,6 +48,8 @@ class UnitView:
     held_out: tuple[PredictedRecord, ...]
     evidence: tuple[KeptEvidence, ...] = ()
     """Causal evidence that was kept of the unit; with its first side alone."""
+    labels: tuple[str, ...] = ()
+    """Digests of the labels of all sides of the unit, for the evidence."""
 
 
 def read_unit(folder: Path, text: str) -> tuple[UnitView, ...]:
@@ -141,7 +143,10 @@ def _with_evidence(
     views: Sequence[UnitView], evidence_of: Callable[[UnitId], tuple[KeptEvidence, ...]]
 ) -> tuple[UnitView, ...]:
     """The sides of one unit, the first with what was kept of it."""
-    first = (replace(view, evidence=evidence_of(view.label.unit)) for view in views[:1])
+    labels = tuple(label_digest(view.label) for view in views)
+    first = (
+        replace(view, evidence=evidence_of(view.label.unit), labels=labels) for view in views[:1]
+    )
     return (*first, *views[1:])
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from autointerp.core.causal_evidence import CausalEvidence, EvidenceKind
 from autointerp.core.causal_json import causal_json
 from autointerp.core.causal_request import CausalRequest
+from autointerp.core.explanations import Label
 from autointerp.core.ids import UnitId
 from autointerp.core.one_line import brief_repr
+
+OF_ANOTHER_LABEL = "measured with another label"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,8 @@ class EvidenceSource:
     """Whose windows it was measured on; None of kinds that need no text."""
     job: str | None = None
     """The job that asked for it; None where a command or a single request did."""
+    label: str | None = None
+    """Digest of the label whose texts it was measured on, see `label_digest`; None without one."""
 
     __repr__ = brief_repr
 
@@ -48,6 +53,10 @@ class KeptEvidence:
     def key(self) -> str:
         """Names the answer among those of a unit; see `answer_key`."""
         return answer_key(self.request, self.source)
+
+    def is_of_another_label(self, labels: Collection[str]) -> bool:
+        """Whether it was measured on the texts of a label that has none of these digests."""
+        return self.source.label is not None and self.source.label not in labels
 
     @property
     def order(self) -> tuple[int, str]:
@@ -117,6 +126,15 @@ def answer_key(request: CausalRequest, source: EvidenceSource) -> str:
     import json  # noqa: PLC0415
 
     text = json.dumps([causal_json(request), source.corpus, source.dtype], sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def label_digest(label: Label) -> str:
+    """Names what a label says of which side, and what it was made from: 12 hexadecimal digits."""
+    import hashlib  # noqa: PLC0415 - reading a label needs none
+
+    said = "" if label.explanation is None else label.explanation.text
+    text = f"{label.side}\x1f{label.origin.digest}\x1f{said}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

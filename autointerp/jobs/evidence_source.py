@@ -5,14 +5,22 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from autointerp.core import VERSION
-from autointerp.core.kept_evidence import EvidenceSource
+from autointerp.core.explanations import Label
+from autointerp.core.kept_evidence import EvidenceSource, label_digest
 from autointerp.subjects import SubjectModel
 
 
 def source_of(
-    subject: SubjectModel, corpus: str | None, *, job: str | None = None
+    subject: SubjectModel,
+    corpus: str | None,
+    *,
+    job: str | None = None,
+    label: Label | None = None,
 ) -> EvidenceSource:
-    """Of an answer that was measured just now, on windows of that corpus where it needs text."""
+    """Of an answer that was measured just now, on windows of that corpus where it needs text.
+
+    Of kinds that take texts from a label, with that label.
+    """
     return EvidenceSource(
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         package_version=VERSION,
@@ -20,4 +28,5 @@ def source_of(
         dtype=subject.dtype_name,
         corpus=corpus,
         job=job,
+        label=None if label is None else label_digest(label),
     )

@@ -26,17 +26,17 @@ def answer_and_keep(
     store: LabelStore,
     units: Sequence[UnitId],
     request: CausalRequest,
-    source: EvidenceSource,
+    source_of: Callable[[UnitId], EvidenceSource],
     answer: Callable[[Sequence[UnitId]], CausalEvidence],
 ) -> CausalEvidence:
     """The evidence of all units, of which what was kept before is not measured again.
 
-    Kept are answers to the same request, from the same weights and text.
+    Kept are answers to the same request, from the same weights and text and with the same label.
 
     Raises:
         InputError: no unit has an answer.
     """
-    known = {unit: _kept(store, unit, request, source) for unit in units}
+    known = {unit: _kept(store, unit, request, source_of(unit)) for unit in units}
     found = [one for one in known.values() if one is not None]
     left = [unit for unit, one in known.items() if one is None]
     problems: list[str] = []
@@ -48,7 +48,7 @@ def answer_and_keep(
             problems.append(str(error))
             continue
         for unit, own in of_each_unit(part, some):
-            store.put_evidence(KeptEvidence(unit, request, own, source))
+            store.put_evidence(KeptEvidence(unit, request, own, source_of(unit)))
         found.append(part)
     if not found:
         raise InputError(problems[0])
@@ -63,7 +63,10 @@ def _kept(
     store: LabelStore, unit: UnitId, request: CausalRequest, source: EvidenceSource
 ) -> CausalEvidence | None:
     for one in store.evidence_of(unit, lambda _: None):
-        same = one.key == answer_key(request, source)
-        if same and one.source.subject_revision == source.subject_revision:
+        if one.key == answer_key(request, source) and _made_alike(one.source, source):
             return one.evidence
     return None
+
+
+def _made_alike(a: EvidenceSource, b: EvidenceSource) -> bool:
+    return (a.subject_revision, a.label) == (b.subject_revision, b.label)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.causal_evidence import (
@@ -17,7 +17,13 @@ from autointerp.core.causal_evidence import (
     SteeredWriting,
 )
 from autointerp.core.causal_words import TEXT_WORDS, in_words
-from autointerp.core.kept_evidence import KeptEvidence, newest_of_each_kind
+from autointerp.core.explanations import Label
+from autointerp.core.kept_evidence import (
+    OF_ANOTHER_LABEL,
+    KeptEvidence,
+    label_digest,
+    newest_of_each_kind,
+)
 from autointerp.core.unit_sites import UnitSites
 
 _TITLES = {
@@ -56,12 +62,15 @@ class FoundEvidence:
     notes: tuple[str, ...] = ()
 
 
-def found_evidence(kept: tuple[KeptEvidence, ...]) -> tuple[FoundEvidence, ...]:
-    """The newest of each kind."""
-    return tuple(map(_shown, newest_of_each_kind(kept)))
+def found_evidence(
+    kept: tuple[KeptEvidence, ...], labels: Iterable[Label]
+) -> tuple[FoundEvidence, ...]:
+    """The newest of each kind, beside the labels of a page."""
+    digests = {label_digest(label) for label in labels} if kept else set()
+    return tuple(_shown(one, digests) for one in newest_of_each_kind(kept))
 
 
-def _shown(kept: KeptEvidence) -> FoundEvidence:
+def _shown(kept: KeptEvidence, labels: Collection[str]) -> FoundEvidence:
     found = kept.evidence
     sentence = in_words(found)
     tables = [
@@ -73,18 +82,19 @@ def _shown(kept: KeptEvidence) -> FoundEvidence:
     return FoundEvidence(
         _TITLES[kept.request.kind],
         f"{sentence[:1].upper()}{sentence[1:]}.",
-        _made(kept),
+        _made(kept, labels),
         tables[0] if tables else None,
         tuple(_written(found.steerings)),
         found.notes,
     )
 
 
-def _made(kept: KeptEvidence) -> str:
+def _made(kept: KeptEvidence, labels: Collection[str]) -> str:
     source = kept.source
     parts = [source.created[:16].replace("T", " ") + " UTC", source.dtype]
     parts += [source.corpus] if source.corpus else []
     parts += [source.job] if source.job else []
+    parts += [OF_ANOTHER_LABEL] if kept.is_of_another_label(labels) else []
     return ", ".join(parts)
 
 

@@ -108,7 +108,8 @@ class UnitProfile:
         their subject model.
         """
         views = tuple(_side(label, records, unit, links, paths) for label, records in sides)
-        return cls(unit, links, views, paths, found_evidence(evidence))
+        found = found_evidence(evidence, (label for label, _ in sides))
+        return cls(unit, links, views, paths, found)
 
 
 def _side(

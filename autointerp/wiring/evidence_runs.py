@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from autointerp.core.causal_request import CausalRequest
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import InputError, first_problem
 from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import label_digest
 from autointerp.core.one_line import shortened
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.corpora import check_corpus
@@ -21,6 +22,7 @@ from autointerp.evidence.causal_answers import evidence_of
 from autointerp.jobs.causal_texts import CorpusTexts, LabelWithSets
 from autointerp.jobs.evidence_source import source_of
 from autointerp.jobs.keeping_evidence import answer_and_keep
+from autointerp.jobs.labelled_texts import ON_LABELS
 from autointerp.jobs.site_evidence import site_evidence
 from autointerp.settings import Settings
 from autointerp.store.labels import FolderLabelStore
@@ -85,11 +87,21 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     named = _units(units, model, dictionary, encoders, seed=request.seed)
     read: str | None = None
     answer = _without_text(model, request, progress)
+    labels: dict[UnitId, LabelWithSets] = {}
+    if dictionary is not None and request.kind in ON_LABELS:
+        labels = _labels(dictionary, named)
     if request.kind in _ON_TEXT:
-        read, answer = _on_text(model, dictionary, named, request, text, progress)
+        read, answer = _on_text(model, dictionary, labels, named, request, text, progress)
     if keep and dictionary is not None:
         store, source = FolderLabelStore(dictionary.folder), source_of(model, read)
-        return answer_and_keep(store, named, request, source, answer)
+        digests = {unit: label_digest(label) for unit, (label, _) in labels.items()}
+        return answer_and_keep(
+            store,
+            named,
+            request,
+            lambda unit: replace(source, label=digests.get(unit)),
+            answer,
+        )
     return answer(named)
 
 
@@ -100,6 +112,7 @@ def _without_text(model: SubjectModel, request: CausalRequest, progress: Progres
 def _on_text(  # noqa: PLR0913, PLR0917 - what text is read for
     model: SubjectModel,
     dictionary: Dictionary | None,
+    labels: Mapping[UnitId, LabelWithSets],
     named: Sequence[UnitId],
     request: CausalRequest,
     text: CorpusConfig,
@@ -111,7 +124,6 @@ def _on_text(  # noqa: PLR0913, PLR0917 - what text is read for
     read = f"{windows.id}, {windows.n_tokens:,} tokens"
     if request.kind is EvidenceKind.SITES:
         return read, lambda units: site_evidence(model, units, windows, progress)
-    labels = {} if dictionary is None else _labels(dictionary, named)
     texts = CorpusTexts(
         model,
         windows,

@@ -285,6 +285,9 @@ class EvidenceSourceOut(Wire):
     dtype: str
     corpus: str | None = Field(description="Null of kinds that need no text.")
     job: str | None = Field(description="Null where no job asked for it.")
+    label: str | None = Field(
+        description="Digest of the label whose texts it was measured on; null of other kinds."
+    )
 
 
 class KeptEvidenceOut(Wire):

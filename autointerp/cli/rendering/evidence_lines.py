@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -18,11 +18,11 @@ from autointerp.core.evidence_words import (
     value_words,
 )
 from autointerp.core.explanations import Label
-from autointerp.core.kept_evidence import KeptEvidence, newest_of_each_kind
+from autointerp.core.kept_evidence import OF_ANOTHER_LABEL, KeptEvidence, newest_of_each_kind
 from autointerp.core.unit_kinds import kind_title, kinds_of
 
 
-def kept_parts(kept: tuple[KeptEvidence, ...]) -> Iterator[RenderableType]:
+def kept_parts(kept: tuple[KeptEvidence, ...], labels: Collection[str]) -> Iterator[RenderableType]:
     """What was found with the unit held, put back or pushed: a line of the newest of each kind."""
     if not kept:
         return
@@ -30,6 +30,7 @@ def kept_parts(kept: tuple[KeptEvidence, ...]) -> Iterator[RenderableType]:
     for one in newest_of_each_kind(kept):
         source = one.source
         where = "" if source.corpus is None else f", {source.corpus}"
+        where += f", {OF_ANOTHER_LABEL}" if one.is_of_another_label(labels) else ""
         said = f"{one.request.kind}: {in_words(one.evidence)} "
         yield Text(visible(said)).append(visible(f"({source.created[:10]}{where})"), "dim")
 

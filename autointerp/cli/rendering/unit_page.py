@@ -64,7 +64,7 @@ def _parts(
     yield Text("\nstatistics", "bold underline")
     yield from _statistics(label.stats, width)
     yield from evidence_parts(label)
-    yield from kept_parts(view.evidence)
+    yield from kept_parts(view.evidence, view.labels)
 
 
 def _windows(view: UnitView, painter: TokenPainter, *, full: bool) -> Iterator[RenderableType]:

@@ -184,6 +184,8 @@ def _keep(  # noqa: PLR0913, PLR0917 - what an answer is kept with
     labels: Labels,
 ) -> None:
     for unit, own in of_each_unit(found, units):
-        corpus = labels[unit][0].provenance.corpus if unit in labels else None
+        label = labels[unit][0] if unit in labels else None
+        corpus = None if label is None else label.provenance.corpus
         corpus = own.sites[0].corpus if own.sites else corpus
-        store.put_evidence(KeptEvidence(unit, request, own, source_of(subject, corpus)))
+        source = source_of(subject, corpus, label=label)
+        store.put_evidence(KeptEvidence(unit, request, own, source))

@@ -9,7 +9,7 @@ from autointerp.core.causal_evidence import CausalEvidence, EvidenceKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.causal_words import in_words
 from autointerp.core.errors import InputError
-from autointerp.core.explanations import LabelStatus
+from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
 from autointerp.core.kept_evidence import KeptEvidence, of_each_unit
@@ -111,8 +111,8 @@ class _AnsweredJob:
         except InputError as error:
             self._fail(unit, str(error))
             return
-        corpus = labels[unit][0].provenance.corpus if unit in labels else None
-        self._keep(unit, found, corpus)
+        label = labels[unit][0] if unit in labels else None
+        self._keep(unit, found, None if label is None else label.provenance.corpus, label)
 
     def compare_sites(
         self, units: Sequence[UnitId], models: LoadedModels, on_useful: Callable[[], None]
@@ -133,8 +133,10 @@ class _AnsweredJob:
                 self._keep(unit, own, corpus.id)
             on_useful()
 
-    def _keep(self, unit: UnitId, found: CausalEvidence, corpus: str | None) -> None:
-        source = source_of(self._subject, corpus, job=self._job.id)
+    def _keep(
+        self, unit: UnitId, found: CausalEvidence, corpus: str | None, label: Label | None = None
+    ) -> None:
+        source = source_of(self._subject, corpus, job=self._job.id, label=label)
         self._store.put_evidence(KeptEvidence(unit, self.request, found, source))
         self._commit(unit, LabelStatus.OK, description=in_words(found))
 

@@ -153,6 +153,9 @@ def test_what_is_kept_of_a_unit_is_listed_and_shown_on_its_page_without_a_worker
     assert "<b>of rivers</b>" not in page
     assert "Between hook_pre and hook_post its activations correlate by 0.42" in page
     assert "2026-11-01 00:00 UTC, float32, wiki, job_1" in page
+    assert "measured with another label" not in page
+    store.put_evidence(kept_evidence(unit, CausalRequest(_ABLATION), label="0123456789ab"))
+    assert "wiki, job_1, measured with another label" in client.get(path).text
     assert service.worker.asked == []
     other = client.get("/v1/models/tiny/units/blocks.5.mlp.hook_post/99/evidence")
     assert other.json() == {"items": [], "unreadable": []}

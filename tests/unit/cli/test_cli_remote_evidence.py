@@ -15,6 +15,7 @@ from autointerp.cli import run
 from autointerp.cli.remote_evidence import wire_options
 from autointerp.core.causal_evidence import EvidenceKind, Hold
 from autointerp.core.causal_request import CausalRequest
+from autointerp.core.kept_evidence import label_digest
 
 
 @pytest.fixture
@@ -71,6 +72,20 @@ def test_what_is_kept_stands_at_the_end_of_a_unit_that_is_shown(
     assert run(["show", "5:131", "--server", url, "--json"]) == 0
     [unit] = json.loads(capsys.readouterr().out)
     assert [one["request"]["kind"] for one in unit["evidence"]] == ["ablation", "sites"]
+
+
+def test_what_was_measured_with_another_label_says_so(
+    service: Service, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, asked = service.stores.of("tiny"), CausalRequest(EvidenceKind.ABLATION)
+    [label] = store.get_sides(make_unit())
+    said = []
+    for day, digest in ((1, label_digest(label)), (2, "0123456789ab")):
+        store.put_evidence(kept_evidence(make_unit(), asked, day=day, label=digest))
+        assert run(["show", "5:131", "--server", url]) == 0
+        said.append(" ".join(capsys.readouterr().out.split()))
+    assert "(2026-11-01, wiki)" in said[0]
+    assert "(2026-11-02, wiki, measured with another label)" in said[1]
 
 
 @pytest.mark.parametrize(

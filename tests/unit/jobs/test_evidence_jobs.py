@@ -14,6 +14,7 @@ from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.core.job_state import Job, JobState, Stage
+from autointerp.core.kept_evidence import label_digest
 from autointerp.dictionary import row_json
 from autointerp.jobs.worker import Worker
 from autointerp.store.labels.folder_stores import FolderLabelStores
@@ -57,7 +58,9 @@ def test_units_are_answered_and_the_answers_kept_with_what_they_were_made_from(
     assert kept.request == job.spec.evidence
     assert [one.units for one in kept.evidence.ablations] == [(unit(1),)]
     assert (kept.source.job, kept.source.dtype) == (job.id, "float32")
-    assert kept.source.corpus == labelled.stores.of("tiny").get_sides(unit(1))[0].provenance.corpus
+    labels = labelled.stores.of("tiny").get_sides(unit(1))
+    assert kept.source.corpus == labels[0].provenance.corpus
+    assert kept.source.label in {label_digest(label) for label in labels}
     [first, _] = messages(labelled, job, "ok")
     assert "the loss is" in str(first["description"])
 
@@ -109,7 +112,7 @@ def test_kinds_that_need_no_text_need_no_labels(
     assert job.state is JobState.SUCCEEDED
     [kept] = labelled.stores.of("tiny").evidence_of(unit(7, 1))
     assert getattr(kept.evidence, part)
-    assert kept.source.corpus is None
+    assert (kept.source.corpus, kept.source.label) == (None, None)
 
 
 def test_sites_are_compared_on_the_job_s_text(labelled: WorkerInProcess, texts: Path) -> None:
