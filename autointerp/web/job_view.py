@@ -109,6 +109,8 @@ class JobView:
     newest: tuple[LabelledUnit, ...]
     model: str
     """Under which its labels are listed."""
+    has_labels: bool
+    """Whether the model has any, or the job makes them."""
     is_whole: bool
     """Whether all events were read for failures and labels."""
     awaited: str | None

@@ -87,6 +87,12 @@ def test_answers_on_another_text_or_in_another_dtype_are_kept_beside_each_other(
     ]
 
 
+def test_a_model_with_evidence_and_no_label_is_named(stores: LabelStores) -> None:
+    assert stores.models() == []
+    stores.of("tiny").put_evidence(kept_evidence(make_unit(), STEERING))
+    assert stores.models() == ["tiny"]
+
+
 def test_units_with_evidence_are_read_in_order_and_need_no_label(store: LabelStore) -> None:
     units = [UnitId("tiny", f"blocks.{n}.mlp.hook_post", i) for n, i in ((10, 0), (2, 7), (2, 3))]
     for unit in units:

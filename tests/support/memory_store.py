@@ -179,4 +179,5 @@ class MemoryLabelStores(LabelStores):
 
     @override
     def models(self) -> list[str]:
-        return sorted(model for model, store in self._stores.items() if store.count())
+        named = self._stores.items()
+        return sorted(name for name, store in named if store.count() or any(store.all_evidence()))

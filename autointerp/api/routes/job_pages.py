@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from autointerp.api.api_config import Caller, Scope
 from autointerp.api.app_state import AppState, Reader, State
 from autointerp.api.browser_sessions import has_cookie
+from autointerp.api.problems import Problem
 from autointerp.api.routes.example_pages import EXAMPLE
 from autointerp.api.routes.html_pages import html_page, sentence
 from autointerp.api.routes.jobs import job_of
@@ -111,11 +112,13 @@ def _job(state: AppState, caller: Caller, job_id: str) -> str:
     events, is_whole = _events(state, job)
     labels = last_by_unit(events)
     newest = newest_of(labels, _LINKS)
+    model = _model_of(labels, job)
     view = JobView(
         job=job,
         failures=failures_of(labels, _LINKS),
         newest=newest,
-        model=_model_of(labels, job),
+        model=model,
+        has_labels=job.spec.evidence is None or _has_labels(state, model),
         is_whole=is_whole,
         awaited=jobs.note(job.id, LLM_AWAITED) if not job.state.is_final else None,
         workers=_workers(state),
@@ -143,6 +146,13 @@ def _model_of(labels: list[Mapping[str, str | int | float | None]], job: Job) ->
     """Under which name its labels are: a subject may be known by another than jobs name."""
     named = next((str(data["unit"]) for data in labels), "")
     return named.partition("/")[0] or job.spec.subject
+
+
+def _has_labels(state: AppState, model: str) -> bool:
+    try:
+        return state.indexes.store(model).count() > 0
+    except Problem:  # It has nothing at all.
+        return False
 
 
 def _workers(state: AppState) -> Mapping[str, int]:

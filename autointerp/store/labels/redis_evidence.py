@@ -13,6 +13,9 @@ from autointerp.store.labels.layout import reading_order
 from autointerp.store.packed_causal import pack_causal, unpack_causal
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
+MODELS = f"{PREFIX}models"
+"""Names of the models that have labels or evidence."""
+
 
 class RedisEvidence:
     """Of one model."""
@@ -28,6 +31,7 @@ class RedisEvidence:
         def fill(pipe: Any) -> None:
             pipe.hset(self._key(name), kept.key, pack_causal(kept))
             pipe.sadd(self._units, name)
+            pipe.sadd(MODELS, self._model)
 
         self._connection.pipeline(fill, whole=True)
 

@@ -30,7 +30,7 @@ from autointerp.store.labels.layout import (
     side_of_path,
     unit_path,
 )
-from autointerp.store.labels.redis_evidence import RedisEvidence
+from autointerp.store.labels.redis_evidence import MODELS, RedisEvidence
 from autointerp.store.labels.redis_label_scripts import (
     KEPT,
     MARK,
@@ -44,7 +44,6 @@ from autointerp.store.packed_labels import pack_label, unpack_label, unpack_summ
 from autointerp.store.packed_sets import pack_whole_sets, unpack_whole_sets
 from autointerp.store.redis_connection import PREFIX, RedisConnection
 
-_MODELS = f"{PREFIX}models"
 _BATCH = 200
 _SETS, _OLD_SETS = ".sets", ".json.gz"
 _AGAIN = "label the unit again to make it anew"
@@ -88,7 +87,7 @@ class RedisLabelStore(LabelStore):
     def put_label(self, label: Label) -> None:
         data = pack_label(label)
         row = self._row_of(label) if self._row_of else ""
-        keys = [self._labels, self._rows, self._changes, self._change, self._failed, _MODELS]
+        keys = [self._labels, self._rows, self._changes, self._change, self._failed, MODELS]
         keys += [self._kept_rows, kept_key(self._model, _unit(label.unit))]
         failed = int(label.status is LabelStatus.FAILED)
         field = _field(label.unit, label.side)
@@ -376,7 +375,7 @@ class RedisLabelStores(LabelStores):
 
     @override
     def models(self) -> list[str]:
-        result: Any = self._connection.run(lambda client: client.smembers(_MODELS))
+        result: Any = self._connection.run(lambda client: client.smembers(MODELS))
         return sorted(name.decode() for name in result)
 
     @override

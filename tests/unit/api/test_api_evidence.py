@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from api_service import HEADERS, Service, listening, make_service
 from causal_replies import NOT_SAID, find_evidence, kept_evidence
-from factories import make_unit
+from factories import make_label, make_unit
 from starlette.testclient import TestClient
 
 from autointerp.api.schemas import evidence_schemas as schemas
@@ -18,6 +18,8 @@ from autointerp.client import Client
 from autointerp.core import causal_evidence as found_types
 from autointerp.core import unit_sites
 from autointerp.core.causal_request import CausalRequest
+from autointerp.core.explanations import LabelStatus
+from autointerp.core.ids import Side
 from autointerp.jobs.worker.asked_evidence import EvidenceAsked
 from autointerp.store.packed_causal import read_kept
 
@@ -191,6 +193,28 @@ def test_a_job_asks_for_evidence_of_many_units(client: TestClient, service: Serv
     page = client.get(f"/jobs/{found['id']}").text
     assert "0 answers" not in page
     assert "patching" in page
+
+
+def test_answers_of_a_model_without_labels_are_reached_from_their_job(tmp_path: Path) -> None:
+    service, unit = make_service(tmp_path, fill=False), make_unit()
+    service.stores.of("tiny").put_evidence(kept_evidence(unit, CausalRequest(_ABLATION)))
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        body = {"subject": "tiny", "units": "5:131", "evidence": {"kind": "steering"}}
+        job = client.post("/v1/jobs", json=body).json()["id"]
+        summary = json.dumps({"unit": str(unit), "status": "ok", "description": "no more"})
+        jobs = service.backend.jobs
+        jobs.commit(job, unit, Side.POSITIVE, LabelStatus.OK, summary=summary)
+        page = client.get(f"/jobs/{job}").text
+        kept = f"/v1/models/tiny/units/{unit.hook}/131/evidence"
+        assert f'href="{kept}"' in page
+        assert "whole on the pages of units" not in page
+        assert len(client.get(kept).json()["items"]) == 1
+        assert client.get("/v1/models/tiny/labels").json()["items"] == []
+        assert client.get("/models/tiny").status_code == client.get("/").status_code == 200
+        [listed] = [m for m in client.get("/v1/models").json()["items"] if m["model"] == "tiny"]
+        assert (listed["n_labels"], listed["problem"]) == (0, None)
+        service.stores.of("tiny").put_label(make_label())
+        assert "whole on the pages of units" in client.get(f"/jobs/{job}").text
 
 
 @pytest.mark.parametrize(
