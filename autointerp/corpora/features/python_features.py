@@ -6,17 +6,23 @@ import ast
 import io
 import keyword
 import tokenize
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from autointerp.corpora.features.feature import Feature
-from autointerp.corpora.features.token_labels import TokenLabels, labels_of_spans
+from autointerp.corpora.features.token_labels import Span, TokenLabels, labels_of_spans
 from autointerp.corpora.features.tokenized_text import TokenizedText
 
 _DEEP = 3
 """Levels of indentation or of brackets from which on they are called deep."""
-_WIDTH = 4
+_NO_STATEMENT = {
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.NL,
+    tokenize.COMMENT,
+    tokenize.ENDMARKER,
+}
 _OPENING, _CLOSING = frozenset("([{"), frozenset(")]}")
 _STRINGS = {tokenize.STRING} | {
     getattr(tokenize, name) for name in ("FSTRING_MIDDLE",) if hasattr(tokenize, name)
@@ -27,21 +33,23 @@ _STRINGS = {tokenize.STRING} | {
 class PythonSpans:
     """Ranges of characters of one source, by what they are."""
 
-    comments: list[tuple[int, int]] = field(default_factory=list)
-    strings: list[tuple[int, int]] = field(default_factory=list)
+    comments: list[Span] = field(default_factory=list)
+    strings: list[Span] = field(default_factory=list)
     """Literals with their quotes, docstrings too; of f-strings what is no expression."""
-    names: list[tuple[int, int]] = field(default_factory=list)
-    keywords: list[tuple[int, int]] = field(default_factory=list)
-    arguments: list[tuple[int, int]] = field(default_factory=list)
+    names: list[Span] = field(default_factory=list)
+    keywords: list[Span] = field(default_factory=list)
+    arguments: list[Span] = field(default_factory=list)
     """Names of parameters where a function is defined."""
-    defined: list[tuple[int, int]] = field(default_factory=list)
+    defined: list[Span] = field(default_factory=list)
     """Names of functions and classes where they are defined."""
-    shallow_indents: list[tuple[int, int]] = field(default_factory=list)
-    """White space before the first word of a line, one or two levels."""
-    deep_indents: list[tuple[int, int]] = field(default_factory=list)
-    shallow_brackets: list[tuple[int, int]] = field(default_factory=list)
+    shallow_indents: list[Span] = field(default_factory=list)
+    """White space before the first word of a statement, one or two levels."""
+    deep_indents: list[Span] = field(default_factory=list)
+    other_indents: list[Span] = field(default_factory=list)
+    """White space before lines that begin no statement: their depth is no block's."""
+    shallow_brackets: list[Span] = field(default_factory=list)
     """Words and signs inside one pair of brackets or two."""
-    deep_brackets: list[tuple[int, int]] = field(default_factory=list)
+    deep_brackets: list[Span] = field(default_factory=list)
 
 
 def python_features() -> tuple[Feature, ...]:
@@ -70,10 +78,11 @@ def python_features() -> tuple[Feature, ...]:
         _of("code-keyword", "keywords", lambda s: s.keywords, "names", lambda s: s.names),
         _of(
             "indent-depth",
-            f"the blanks before a line that is indented {_DEEP} levels or more",
+            f"the blanks before a statement that is indented {_DEEP} levels or more",
             lambda s: s.deep_indents,
-            "the blanks before a line that is indented less",
+            "the blanks before a statement that is indented less",
             lambda s: s.shallow_indents,
+            lambda s: s.other_indents,
         ),
         _of(
             "bracket-depth",
@@ -85,15 +94,24 @@ def python_features() -> tuple[Feature, ...]:
     )
 
 
-_Kind = Callable[[PythonSpans], Sequence[tuple[int, int]]]
+_Kind = Callable[[PythonSpans], Sequence[Span]]
 
 
-def _of(name: str, marks: str, kind: _Kind, hard: str, hard_kind: _Kind) -> Feature:
+def _of(  # noqa: PLR0913, PLR0917 - what a row of the table of features says
+    name: str,
+    marks: str,
+    kind: _Kind,
+    hard: str,
+    hard_kind: _Kind,
+    ignored_kind: _Kind = lambda _spans: (),
+) -> Feature:
     def label(text: TokenizedText) -> TokenLabels | None:
         spans = python_spans(text.text)
         if spans is None:
             return None
-        return labels_of_spans(text, positive=kind(spans), hard=hard_kind(spans))
+        return labels_of_spans(
+            text, positive=kind(spans), hard=hard_kind(spans), ignored=ignored_kind(spans)
+        )
 
     return Feature.of(name, marks, hard, label, corpus="python")
 
@@ -111,11 +129,19 @@ def python_spans(source: str) -> PythonSpans | None:
     places = _PythonPlaces(lines)
     spans = PythonSpans()
     _add_tokens(spans, tokens, places)
+    _add_indents(spans, tokens, places)
     for node in ast.walk(tree):
-        if isinstance(node, ast.arg):
-            start = places.of_byte(node.lineno, node.col_offset)
-            spans.arguments.append((start, start + len(node.arg)))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            defined = places.of_byte(node.lineno, node.col_offset)
+            for one in _parameters(node.args):
+                start = places.of_byte(one.lineno, one.col_offset)
+                spans.arguments.append((start, start + len(one.arg), defined))
     return spans
+
+
+def _parameters(given: ast.arguments) -> list[ast.arg]:
+    starred = [one for one in (given.vararg, given.kwarg) if one is not None]
+    return [*given.posonlyargs, *given.args, *given.kwonlyargs, *starred]
 
 
 class _PythonPlaces:
@@ -132,6 +158,13 @@ class _PythonPlaces:
         line, column = place
         return self._starts[min(line, len(self._lines) + 1) - 1] + column
 
+    def indents_but_of(self, lines: Collection[int]) -> Iterator[tuple[int, int]]:
+        """The white space that begins each line but those, 1-based."""
+        for number, line in enumerate(self._lines, start=1):
+            n = len(line) - len(line.lstrip(" \t\f"))
+            if n and number not in lines:
+                yield self._starts[number - 1], self._starts[number - 1] + n
+
     def of_byte(self, line: int, column: int) -> int:
         """Of a 1-based line and a column of bytes, as the parser counts."""
         before = self._lines[line - 1].encode()[:column]
@@ -141,24 +174,43 @@ class _PythonPlaces:
 def _add_tokens(
     spans: PythonSpans, tokens: Sequence[tokenize.TokenInfo], places: _PythonPlaces
 ) -> None:
-    depth, last, is_first = 0, "", True
+    opened, last = list[int](), ("", 0)
     for token in tokens:
-        span = (places.of(token.start), places.of(token.end))
-        _add_kind(spans, token, span, last)
-        depth -= token.type == tokenize.OP and token.string in _CLOSING
-        if depth and span[1] > span[0] and token.type not in {tokenize.NL, tokenize.COMMENT}:
-            (spans.deep_brackets if depth >= _DEEP else spans.shallow_brackets).append(span)
-        depth += token.type == tokenize.OP and token.string in _OPENING
-        if token.type in {tokenize.INDENT, tokenize.DEDENT}:
-            continue
-        if is_first and not depth and token.type != tokenize.NL and token.start[1]:
-            _add_indent(spans, (span[0] - token.start[1], span[0]), token.start[1])
-        is_first = token.type in {tokenize.NEWLINE, tokenize.NL}
-        last = token.string
+        start, end = places.of(token.start), places.of(token.end)
+        _add_kind(spans, token, (start, end), last)
+        is_operator = token.type == tokenize.OP
+        if is_operator and token.string in _CLOSING:
+            opened.pop()
+        if opened and end > start and token.type not in {tokenize.NL, tokenize.COMMENT}:
+            if len(opened) >= _DEEP:
+                spans.deep_brackets.append((start, end, opened[-_DEEP]))
+            else:
+                spans.shallow_brackets.append((start, end))
+        if is_operator and token.string in _OPENING:
+            opened.append(start)
+        if token.type not in {tokenize.INDENT, tokenize.DEDENT}:
+            last = (token.string, start)
+
+
+def _add_indents(
+    spans: PythonSpans, tokens: Sequence[tokenize.TokenInfo], places: _PythonPlaces
+) -> None:
+    level, is_first, lines = 0, True, set[int]()
+    for token in tokens:
+        level += (token.type == tokenize.INDENT) - (token.type == tokenize.DEDENT)
+        if token.type == tokenize.NEWLINE:
+            is_first = True
+        elif is_first and token.type not in _NO_STATEMENT:
+            is_first = False
+            lines.add(token.start[0])
+            if level:
+                own = spans.deep_indents if level >= _DEEP else spans.shallow_indents
+                own.append((places.of((token.start[0], 0)), places.of(token.start)))
+    spans.other_indents.extend(places.indents_but_of(lines))
 
 
 def _add_kind(
-    spans: PythonSpans, token: tokenize.TokenInfo, span: tuple[int, int], last: str
+    spans: PythonSpans, token: tokenize.TokenInfo, span: tuple[int, int], last: tuple[str, int]
 ) -> None:
     if token.type == tokenize.COMMENT:
         spans.comments.append(span)
@@ -168,13 +220,11 @@ def _add_kind(
         _add_name(spans, span, token.string, last)
 
 
-def _add_name(spans: PythonSpans, span: tuple[int, int], name: str, last: str) -> None:
+def _add_name(spans: PythonSpans, span: tuple[int, int], name: str, last: tuple[str, int]) -> None:
+    word, place = last
     if keyword.iskeyword(name):
         spans.keywords.append(span)
+    elif word in {"def", "class"}:
+        spans.defined.append((*span, place))
     else:
-        (spans.defined if last in {"def", "class"} else spans.names).append(span)
-
-
-def _add_indent(spans: PythonSpans, span: tuple[int, int], width: int) -> None:
-    deep = width >= _DEEP * _WIDTH
-    (spans.deep_indents if deep else spans.shallow_indents).append(span)
+        spans.names.append(span)

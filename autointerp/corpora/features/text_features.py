@@ -13,6 +13,7 @@ from autointerp.corpora.features.token_labels import (
     HARD,
     NEGATIVE,
     POSITIVE,
+    Span,
     TokenLabels,
     labels_of_spans,
 )
@@ -27,7 +28,9 @@ _MONTHS = (
 )
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _YEAR = r"(?<![\w.,:/$£-])(?:1[5-9]|20)\d\d(?![.,:/%]?\d)(?!\w)"
+_MAYBE_YEAR = r"(?<!\d)(?:1\d|20)\d\d(?!\d)"
 _NAME = r"(?<=[a-z,] )[A-Z][a-z]+\b"
+_FIRST_WORD = r"(?<=[.!?] )[A-Z][a-z]+\b"
 _IN_PARENTHESES = r"(?<=\()[^()\n]{1,200}(?=\))"
 
 
@@ -41,9 +44,17 @@ def text_features() -> tuple[Feature, ...]:
             _YEAR,
             "the last token of another number",
             _NUMBER,
+            doubtful=_MAYBE_YEAR,
             at_end=True,
         ),
-        _of("months", "names of months but May", _MONTHS, "other names within sentences", _NAME),
+        _of(
+            "months",
+            "names of months but May",
+            _MONTHS,
+            "other names within sentences",
+            _NAME,
+            doubtful=r"\bMay\b",
+        ),
         _of(
             "capitals",
             "words of two capitals or more",
@@ -56,7 +67,9 @@ def text_features() -> tuple[Feature, ...]:
             "words within a sentence that begin with a capital",
             _NAME,
             "first words of sentences",
-            r"(?<=[.!?] )[A-Z][a-z]+\b",
+            _FIRST_WORD,
+            doubtful=rf"(?!{_FIRST_WORD})\b[A-Z]\w*",
+            n_before=2,
         ),
         Feature.of(
             "sentence-starts",
@@ -71,6 +84,7 @@ def text_features() -> tuple[Feature, ...]:
             _IN_PARENTHESES,
             "what stands between commas",
             r"(?<=, )[^,.()\n]{1,60}(?=,)",
+            n_before=1,
         ),
         _of(
             "quotations",
@@ -78,6 +92,7 @@ def text_features() -> tuple[Feature, ...]:
             r"(?<=[\s(]\")[^\"\n]{1,200}(?=\"[\s,.;:)])",
             "what stands in parentheses",
             _IN_PARENTHESES,
+            n_before=1,
         ),
         _of(
             "url",
@@ -90,9 +105,10 @@ def text_features() -> tuple[Feature, ...]:
         _of(
             "hexadecimal",
             "the digits of hexadecimal numbers",
-            r"(?:(?<=\b0x)|(?<=\b0X)|(?<=\\x))[0-9a-fA-F]+",
+            r"(?:(?<=\b0x)|(?<=\b0X))[0-9a-fA-F]+|(?<=\\x)[0-9a-fA-F]{2}",
             "other numbers",
             _NUMBER,
+            n_before=2,
             corpus="python",
         ),
     )
@@ -139,29 +155,61 @@ def _of(  # noqa: PLR0913 - what a row of the table of features says
     hard: str,
     hard_pattern: str,
     *,
+    doubtful: str | None = None,
+    n_before: int = 0,
     at_end: bool = False,
     corpus: str = "wiki",
 ) -> Feature:
+    """A feature of two patterns, without a class where a third matches and the first does not.
+
+    So many characters before a match make it one: without them it cannot be told.
+    """
     regex, near = re.compile(pattern), re.compile(hard_pattern)
+    unsure = None if doubtful is None else re.compile(doubtful)
 
     def label(text: TokenizedText) -> TokenLabels:
         return labels_of_spans(
-            text, positive=_spans(text, regex), hard=_spans(text, near), at_end=at_end
+            text,
+            positive=((start, end, start - n_before) for start, end in _spans(text, regex)),
+            hard=_spans(text, near),
+            ignored=() if unsure is None else _spans(text, unsure),
+            at_end=at_end,
         )
 
     return Feature.of(name, marks, hard, label, corpus=corpus)
 
 
-_START = re.compile(r"(?<=[a-z0-9)\]\"'][.!?])\s+(?=[A-Z\"'(])")
+_START = re.compile(r"(?:^|[.!?:\u2026][\"'\u201d\u2019)\]]*\s|\n)\s*(?=[A-Z\"'\u201c(])")
+_SURE_START = re.compile(r"[a-z0-9)\]\"'][.!?]\s+")
+_BEFORE = re.compile(r"[\w.]*\Z")
+# With a full stop of their own, which often ends no sentence.
+_ABBREVIATION = re.compile(
+    r"(?i)(?:adm|al|approx|apt|ave|bros|ca|capt|cf|ch|cmdr|co|col|corp|dept|dr|ed|eds|est|etc|ex|"
+    r"figs?|fr|ft|gen|gov|hon|inc|jr|lt|ltd|maj|messrs|mrs?|ms|mts?|nos?|op|pp|pres|prof|pt|rep|"
+    r"rev|sen|sgt|sr|ste?|vols?|vs|jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)"
+)
 
 
 def _sentence_starts(text: TokenizedText) -> TokenLabels:
-    firsts = [match.end() for match in _START.finditer(text.text)]
+    sure, doubtful = list[Span](), list[Span]()
+    for match in _START.finditer(text.text):
+        place = match.end()
+        is_sure = _is_sure(text.text, match.start(), place)
+        (sure if is_sure else doubtful).append((place, place + 1, match.start()))
     return labels_of_spans(
-        text,
-        positive=[(place, place + 1) for place in firsts],
-        hard=_spans(text, re.compile(_NAME)),
+        text, positive=sure, ignored=doubtful, hard=_spans(text, re.compile(_NAME))
     )
+
+
+def _is_sure(text: str, sign: int, place: int) -> bool:
+    """Whether the sign before a word that begins with a capital ends a sentence."""
+    if not _SURE_START.fullmatch(text, max(0, sign - 1), place):
+        return False
+    before = _BEFORE.search(text, max(0, sign - 20), sign)
+    word = before[0] if before and text[sign] == "." else ""
+    # A point within is that of an abbreviation like e.g. or U.S., a single letter's an initial.
+    is_initial = len(word) == 1 and word.isalpha()
+    return not ("." in word or is_initial or _ABBREVIATION.fullmatch(word))
 
 
 def _spans(text: TokenizedText, regex: re.Pattern[str]) -> Iterator[tuple[int, int]]:

@@ -13,8 +13,10 @@ from autointerp.corpora.features.tokenized_text import TokenizedText
 IGNORED, NEGATIVE, POSITIVE, HARD = -1, 0, 1, 2
 """Of a token: no class, the feature is not there, it is there, and not there where it nearly is."""
 
-Spans = Iterable[tuple[int, int]]
-"""Half-open ranges of characters of a text."""
+Span = tuple[int, int] | tuple[int, int, int]
+"""A half-open range of characters of a text, and the character with which begins what makes it so
+where that is before the range."""
+Spans = Iterable[Span]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -57,12 +59,13 @@ def labels_of_spans(
     """
     labels = unlabelled(text, NEGATIVE)
     for spans, value in ((hard, HARD), (ignored, IGNORED), (positive, POSITIVE)):
-        for start, end in spans:
+        for start, end, *before in spans:
             tokens = text.tokens_of(start, end)
             if not tokens:
                 continue
             every = slice(tokens.start, tokens.stop)
-            labels.begins[every] = tokens.start
+            first = [text.tokens_of(place, place + 1).start for place in before]
+            labels.begins[every] = min([tokens.start, *first])
             labels.classes[every] = IGNORED if at_end else value
             labels.classes[tokens[-1]] = value
     # A token of no character stands nowhere.

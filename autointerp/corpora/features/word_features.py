@@ -14,6 +14,7 @@ from autointerp.corpora.features.token_labels import (
     HARD,
     NEGATIVE,
     POSITIVE,
+    Span,
     TokenLabels,
     labels_of_spans,
     unlabelled,
@@ -23,6 +24,8 @@ from autointerp.corpora.languages import language_of
 
 _WORD = re.compile(r"[^\W\d_]+")
 _PAIR = re.compile(r"(?<![\w-])([A-Za-z]{2,}) (?=([A-Za-z]{2,})(?![\w-]))")
+_PERHAPS_PAIR = re.compile(r"([A-Za-z]{2,})[\s\-\u2010-\u2014]+(?=([A-Za-z]{2,}))")
+"""The same over a line's end, or with a hyphen: New York-based."""
 _LEAST_PAIRS = 4
 """Times that a compound is in the text, at least."""
 _MOST_COMPOUNDS = 200
@@ -170,12 +173,21 @@ def _compounds(texts: Sequence[TokenizedText]) -> Labeller:
 
 def _second_words(text: TokenizedText, pairs: set[tuple[str, str]]) -> TokenLabels:
     seconds = {second for _, second in pairs}
-    positive: list[tuple[int, int]] = []
-    hard: list[tuple[int, int]] = []
-    found = {
-        match.start(2): (match[1].lower(), match[2].lower()) for match in _PAIR.finditer(text.text)
-    }
+    positive, hard, doubtful = list[Span](), list[Span](), list[Span]()
+    sure, unsure = (
+        {
+            match.start(2): match.start(1)
+            for match in regex.finditer(text.text)
+            if (match[1].lower(), match[2].lower()) in pairs
+        }
+        for regex in (_PAIR, _PERHAPS_PAIR)
+    )
     for match in re.finditer(r"[A-Za-z]{2,}", text.text):
-        if match[0].lower() in seconds:
-            (positive if found.get(match.start()) in pairs else hard).append(match.span())
-    return labels_of_spans(text, positive=positive, hard=hard, at_end=True)
+        start, end = match.span()
+        if start in sure:
+            positive.append((start, end, sure[start]))
+        elif start in unsure:
+            doubtful.append((start, end))
+        elif match[0].lower() in seconds:
+            hard.append((start, end))
+    return labels_of_spans(text, positive=positive, hard=hard, ignored=doubtful, at_end=True)

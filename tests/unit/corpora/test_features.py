@@ -129,6 +129,81 @@ def test_a_feature_marks_its_tokens(
         assert _marked(feature, text, value=HARD) == hard
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "positive", "ignored"),
+    [
+        ("months", "in May and in April he may", ["April"], ["May"]),
+        (
+            "years",
+            "in 1850, for $1500, 1990s, 1066 or 3000 men",
+            ["1850"],
+            ["1500", "1990s", "1066"],
+        ),
+        (
+            "capitalized",
+            "He saw Rome (and I saw NASA). The end",
+            ["Rome"],
+            ["He", "I", "NASA"],
+        ),
+        (
+            "sentence-starts",
+            "He met Dr. Who at St. Ives in the U.S. There J. Smith left. So it is.",
+            ["So"],
+            ["He", "Who", "Ives", "There", "Smith"],
+        ),
+        (
+            "sentence-starts",
+            'It was "so." Then (she left.) Now: Go! Yes.\nNo title\nBut a line',
+            ["Yes", "No"],
+            ["It", "Then", "Now", "Go", "But"],
+        ),
+        ("hexadecimal", r"'\x 4a' 0xbeef", ["0xbeef"], []),
+    ],
+)
+def test_what_is_in_doubt_has_no_class(
+    name: str, text: str, positive: list[str], ignored: list[str]
+) -> None:
+    feature = ready_features()[name]
+    assert _marked(feature, text) == positive
+    assert _marked(feature, text, value=IGNORED) == ignored
+
+
+def test_an_escape_of_a_character_has_two_hexadecimal_digits() -> None:
+    feature, letters = ready_features()["hexadecimal"], WordTokenizer(longest=1)
+    assert _marked(feature, r"'\x4abc' 0xbeef", letters) == ["4", "a", *"beef"]
+
+
+@pytest.mark.parametrize(
+    "text", ["the New York-based team", "the New\nYork team", "in New  York", "in New-York"]
+)
+def test_a_compound_in_another_spelling_has_no_class(text: str) -> None:
+    feature = feature_named("compound:new york")
+    assert _marked(feature, f"York, and {text}") == []
+    assert _marked(feature, f"York, and {text}", value=IGNORED) == ["York"]
+    assert _marked(feature, f"York, and {text}", value=HARD) == ["York"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "n_ctx"),
+    [
+        ("compound:new york", "one two new york", 3),
+        ("parentheses", "a b (c) d", 4),
+        ("capitalized", "one two Rome", 2),
+        ("sentence-starts", "one two. Three", 3),
+        ("code-definition", "def area(): pass", 1),
+        ("code-argument", "def f(width): pass", 3),
+        ("bracket-depth", "f([(a)])", 4),
+    ],
+)
+def test_what_an_earlier_window_makes_positive_has_no_class(
+    name: str, text: str, n_ctx: int
+) -> None:
+    feature = feature_named(name)
+    [one] = _marked(feature, text)
+    assert _marked(feature, text, n_ctx=n_ctx) == []
+    assert one in _marked(feature, text, n_ctx=n_ctx, value=IGNORED)
+
+
 def test_pieces_of_a_word_are_told_by_the_tokens_it_is_split_into() -> None:
     text, tokenizer = "a remarkable word", WordTokenizer(longest=4)
     first, second = (ready_features()[name] for name in ("first-piece", "second-piece"))
@@ -153,6 +228,43 @@ def test_blanks_of_deep_lines_are_told_from_those_of_others() -> None:
     assert set(ends[POSITIVE]) <= set(deep) | {deep.stop}
     assert ends[POSITIVE]
     assert all(place < deep.start for place in ends[HARD])
+
+
+def _indents(source: str) -> dict[int, list[str]]:
+    """First words of lines, by the class of the blanks before them."""
+    read = tokenized(source, WordTokenizer(longest=1), n_ctx=1000)
+    assert read is not None
+    labels = ready_features()["indent-depth"].prepare([read])(read)
+    assert labels is not None
+    found: dict[int, list[str]] = {POSITIVE: [], HARD: [], IGNORED: [], 0: []}
+    place = 0
+    for line in source.splitlines(keepends=True):
+        if line[0] in " \t":
+            token = read.tokens_of(place, place + 1).start
+            found[int(labels.classes[token])].append(line.split()[0])
+        place += len(line)
+    return found
+
+
+@pytest.mark.parametrize("blanks", ["  ", "    ", "\t"])
+def test_levels_of_indentation_are_blocks_and_not_columns(blanks: str) -> None:
+    source = (
+        "def a():\n"
+        '    """Say\n'
+        '            docstring"""\n'
+        "    call(\n"
+        "            more)\n"
+        "    if b:\n"
+        "                # comment\n"
+        "        for c in d:\n"
+        "            deep()\n"
+        "        out()\n"
+    ).replace("    ", blanks)
+    found = _indents(source)
+    assert found[POSITIVE] == ["deep()"]
+    assert found[HARD] == ['"""Say', "call(", "if", "for", "out()"]
+    assert found[IGNORED] == ['docstring"""', "more)", "#"]
+    assert found[0] == []
 
 
 def test_compounds_are_the_pairs_that_stand_together_more_often_than_by_chance() -> None:
