@@ -229,7 +229,8 @@ class _Answers:
             for passage in (() if isinstance(passages, str) else passages)
         )
         unit, passage = next(some, (None, None))
-        if self._texts is None or unit is None or passage is None:
+        is_told = not isinstance(self._progress, SilentProgress)
+        if not is_told or self._texts is None or unit is None or passage is None:
             return
         n = ablated_tokens(texts, self._request, self._texts.reference)
         try:

@@ -28,7 +28,7 @@ from autointerp.api.unit_pages import unit_of
 from autointerp.core.causal_evidence import EvidenceKind
 from autointerp.core.config import Budget, CorpusConfig, JobSpec
 from autointerp.core.errors import AutointerpError
-from autointerp.core.kept_evidence import kept_json
+from autointerp.core.kept_evidence import KeptEvidence, kept_json
 from autointerp.core.unreadable import pass_over
 
 router = APIRouter(prefix="/v1/models/{model}", tags=["workers"])
@@ -103,7 +103,10 @@ async def kept_evidence(
     """Lists the causal evidence that jobs and requests have kept of a unit; no worker is asked."""
     unit = unit_of(model, hook, index)
     unreadable: list[AutointerpError] = []
-    read = partial(state.indexes.store(model).evidence_of, unit, unreadable.append)
+
+    def read() -> tuple[KeptEvidence, ...]:
+        return state.indexes.store(model).evidence_of(unit, unreadable.append)
+
     found = [KeptEvidenceOut.model_validate(kept_json(kept)) for kept in await in_thread(read)]
     body = KeptEvidenceList(items=found, unreadable=list(map(str, unreadable)))
     return Response(json_of(body), media_type=JSON)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,9 @@ import pytest
 from api_service import HEADERS, Service, listening, make_service
 from causal_replies import NOT_SAID, find_evidence, kept_evidence
 from factories import make_label, make_unit
+from memory_store import MemoryLabelStores
 from starlette.testclient import TestClient
+from typing_extensions import override
 
 from autointerp.api.schemas import evidence_schemas as schemas
 from autointerp.client import Client
@@ -20,6 +23,7 @@ from autointerp.core import unit_sites
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.dictionary import row_json
 from autointerp.jobs.worker.asked_evidence import EvidenceAsked
 from autointerp.store.packed_causal import read_kept
 
@@ -272,3 +276,30 @@ def test_a_request_has_the_fields_and_defaults_of_the_command() -> None:
     plain = {name: tuple(v) if isinstance(v, list) else v for name, v in asked.items()}
     assert CausalRequest(**plain) == CausalRequest(found_types.EvidenceKind.ABLATION)
     assert set(plain) == {field.name for field in fields(CausalRequest)}
+
+
+def test_what_is_kept_is_read_beside_the_event_loop(tmp_path: Path) -> None:
+    on_loop: list[bool] = []
+
+    class Watched(MemoryLabelStores):
+        @override
+        def models(self) -> list[str]:
+            on_loop.append(_is_event_loop())
+            return super().models()
+
+    service = make_service(tmp_path, stores=Watched(row_json))
+    with TestClient(service.app, headers=HEADERS, client=("127.0.0.1", 5)) as client:
+        on_loop.clear()
+        unit = make_unit()
+        path = f"/v1/models/no/units/{unit.hook}/{unit.index}/evidence"
+        assert client.get(path).status_code == 404
+    assert on_loop
+    assert not any(on_loop)
+
+
+def _is_event_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True

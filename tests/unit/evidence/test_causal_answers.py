@@ -10,12 +10,14 @@ import pytest
 import torch
 from held_texts import passages
 from tiny import tiny_gpt2, tiny_subject
+from typing_extensions import override
 
 from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Standing, TextKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.core.kept_evidence import joined_evidence, of_each_unit
+from autointerp.core.progress import Progress, SilentProgress
 from autointerp.evidence import HeldPasses, Passage, ablate
 from autointerp.evidence.causal_answers import evidence_of
 from autointerp.subjects import SubjectModel
@@ -45,6 +47,17 @@ class SharedTexts:
 
     def extremes(self, unit: UnitId) -> Sequence[Passage]:
         return self.reference
+
+
+class Notes(Progress):
+    """A listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    @override
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +96,27 @@ def test_work_ends_before_the_next_pass_where_nobody_waits_for_it(subject: Subje
 
     with pytest.raises(UpstreamError, match="nobody waits"):
         evidence_of(subject, [unit(3)], REQUEST, SharedTexts(subject), check=check)
+
+
+def test_what_it_costs_is_tried_out_only_where_somebody_is_told(subject: SubjectModel) -> None:
+    n_passes = [0]
+
+    def count(*_: object) -> None:
+        n_passes[0] += 1
+
+    watch = subject.bridge.unembed.register_forward_hook(count)
+    counts, notes = [], Notes()
+    try:
+        # What is found out of a model once, the first of all requests pays for.
+        for progress in (None, None, SilentProgress(), notes):
+            n_passes[0] = 0
+            evidence_of(subject, [unit(3)], REQUEST, SharedTexts(subject), progress)
+            counts.append(n_passes[0])
+    finally:
+        watch.remove()
+    assert counts[1] == counts[2] < counts[3]
+    [note] = notes.notes
+    assert "tokens in forward passes, at" in note
 
 
 def test_a_loss_that_is_not_finite_is_no_value_and_stands_first_nowhere() -> None:
