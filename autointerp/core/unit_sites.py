@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from autointerp.core.ids import UnitId
 from autointerp.core.one_line import brief_repr
 
+SITES = ("hook_pre", "hook_pre_linear", "hook_mid", "hook_post")
+"""What may be sites of an MLP, in the order of computation."""
+MOST_VALUES = 2**28
+"""Activations that are kept at a time while sites are compared: a gigabyte."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteText:

@@ -15,17 +15,14 @@ from numpy.typing import NDArray
 from autointerp.core.errors import InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.unit_sites import SitePair, SiteText, UnitSite, UnitSites
+from autointerp.core.unit_sites import MOST_VALUES, SITES, SitePair, SiteText, UnitSite, UnitSites
 from autointerp.corpora import TokenCorpus
 from autointerp.evidence.paired_batches import read_together
 from autointerp.statistics.paired_moments import DocumentMoments
 from autointerp.subjects import SubjectModel
 
-_SITES = ("hook_pre", "hook_pre_linear", "hook_mid", "hook_post")
 _N_STRONGEST = 20
 _N_SHOWN = 3
-_MOST_VALUES = 2**28
-"""Activations that are kept at a time: a gigabyte."""
 
 
 def unit_sites(
@@ -35,7 +32,7 @@ def unit_sites(
     corpus: TokenCorpus,
     *,
     progress: Progress | None = None,
-    most_values: int = _MOST_VALUES,
+    most_values: int = MOST_VALUES,
 ) -> tuple[UnitSites, ...]:
     """Neurons of one layer, each at every site of its MLP, on all of the text.
 
@@ -65,7 +62,7 @@ def n_readings(
     n_units: int,
     corpus: TokenCorpus,
     *,
-    most_values: int = _MOST_VALUES,
+    most_values: int = MOST_VALUES,
 ) -> int:
     """How often `unit_sites` reads the text for so many neurons."""
     return -(-n_units // _at_once(tuple(sites_of(subject, layer)), corpus, most_values))
@@ -82,7 +79,7 @@ def sites_of(subject: SubjectModel, layer: int) -> Iterator[str]:
     Raises:
         InputError: there is one at most.
     """
-    named = [f"blocks.{layer}.mlp.{kind}" for kind in _SITES]
+    named = [f"blocks.{layer}.mlp.{kind}" for kind in SITES]
     widths = {hook: subject.width_or_none(hook) for hook in named}
     usual = widths[f"blocks.{layer}.mlp.{subject.neuron_kind}"]
     found = [hook for hook, width in widths.items() if width is not None and width == usual]

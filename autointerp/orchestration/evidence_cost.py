@@ -6,13 +6,18 @@ from dataclasses import dataclass
 
 from autointerp.core.causal_evidence import EvidenceKind, Hold, TextKind
 from autointerp.core.config import JobSpec
+from autointerp.core.ids import HookPoint
 from autointerp.core.model_shape import ModelShape
+from autointerp.core.unit_sites import MOST_VALUES, SITES
+from autointerp.core.unit_spec import HookItem, parse_unit_spec
 from autointerp.orchestration.machine_costs import MachineCosts
 
 _REFERENCE = 32
 """Windows that are read where units are not held at zero."""
 _RECORDS = 32
 """Windows that are kept of a label, about, among which the strongest are looked for."""
+_CHUNK, _CHUNK_OF_SITES = 16, 512
+"""Units of a work item; of sites, for which the text is read once an item, many."""
 _STRENGTHS, _WRITINGS, _SIGNS = 32, 3, 2
 _CHARACTERS_A_TOKEN = 4
 
@@ -31,7 +36,7 @@ def evidence_cost(
     spec: JobSpec, n_units: int, shape: ModelShape | None, machine: MachineCosts, *, n_readers: int
 ) -> EvidenceCost:
     """Of a job that asks for evidence; its labels' windows are taken to be as long as is usual."""
-    n = _of_sites(spec) if _is_of_sites(spec) else n_units * _of_unit(spec)
+    n = _of_sites(spec, n_units, shape) if _is_of_sites(spec) else n_units * _of_unit(spec)
     if shape is None:
         return EvidenceCost(n, None)
     token_s = shape.n_layers * machine.layer_s(shape, spec.dtype)
@@ -44,8 +49,29 @@ def _is_of_sites(spec: JobSpec) -> bool:
     return spec.evidence is not None and spec.evidence.kind is EvidenceKind.SITES
 
 
-def _of_sites(spec: JobSpec) -> int:
-    return spec.corpus.n_tokens
+def evidence_chunk(kind: EvidenceKind) -> int:
+    """Units of a work item: few, as one may take minutes, but of sites many."""
+    return _CHUNK_OF_SITES if kind is EvidenceKind.SITES else _CHUNK
+
+
+def _of_sites(spec: JobSpec, n_units: int, shape: ModelShape | None) -> int:
+    """The text once a layer of each item, and more often where it is too long for its units."""
+    n_tokens = spec.corpus.n_tokens
+    at_once = max(1, MOST_VALUES // (len(SITES) * n_tokens))
+    whole, rest = divmod(n_units, _CHUNK_OF_SITES)
+    n_readings = whole * -(-_CHUNK_OF_SITES // at_once) + -(-rest // at_once)
+    # An item in which one layer ends and another begins reads the text for both.
+    return n_tokens * (n_readings + max(0, _n_layers(spec, n_units, shape) - 1))
+
+
+def _n_layers(spec: JobSpec, n_units: int, shape: ModelShape | None) -> int:
+    """Layers in which the units are, at most."""
+    asked = parse_unit_spec(spec.units)
+    if asked.items:
+        hooks = (item.hook for item in asked.items if isinstance(item, HookItem))
+        return len({HookPoint(hook).layer for hook in hooks})
+    drawn = asked.random.layers if asked.random else ()
+    return min(n_units, len(drawn) or (n_units if shape is None else shape.n_layers))
 
 
 def _of_unit(spec: JobSpec) -> int:

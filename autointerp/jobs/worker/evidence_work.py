@@ -27,14 +27,12 @@ from autointerp.jobs.site_evidence import check_sites, site_evidence
 from autointerp.jobs.worker.attempt import Attempt
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.orchestration import JobPlan, PlannedHook
+from autointerp.orchestration.evidence_cost import evidence_chunk
 from autointerp.orchestration.plan import plan_name, read_plan
 from autointerp.orchestration.retry_policy import GIVEN_UP
 from autointerp.store.labels import LabelStore
 from autointerp.subjects import HookUnits, SubjectModel, parse_units
 
-_CHUNK, _CHUNK_OF_SITES = 16, 512
-"""Units of an item: few, as one may take minutes; of sites, for which the text is read once an
-item, many."""
 _NO_COLLECTION = ""
 
 
@@ -46,9 +44,8 @@ class EvidenceWork:
 
     def plan(self, job: Job, request: CausalRequest, name: str, units: Sequence[HookUnits]) -> None:
         """Stores which units of the subject of that name the job asks about."""
-        chunk = _CHUNK_OF_SITES if request.kind is EvidenceKind.SITES else _CHUNK
         hooks = tuple(PlannedHook(u.hook, u.indices, (Side.POSITIVE,)) for u in units)
-        plan = JobPlan(name, _NO_COLLECTION, hooks, chunk)
+        plan = JobPlan(name, _NO_COLLECTION, hooks, evidence_chunk(request.kind))
         self._deps.artifacts.put_bytes(plan_name(job.id), plan.to_json())
         self._deps.backend.jobs.set_total(job.id, plan.n_targets)
         self._deps.backend.queue.set_items(job.id, Stage.EVIDENCE, plan.n_chunks)
