@@ -28,7 +28,8 @@ _Pattern = Annotated[
 ]
 _Layers = Annotated[str, typer.Option(help="all, or layers such as 3,5-8, whose neurons are used.")]
 _Sizes = Annotated[
-    str | None, typer.Option("--k", help="Units of the probes (default: 256 to 1), such as 4,2,1.")
+    str | None,
+    typer.Option("--k", help="Units of the probes (default: 256 to 1), such as 4,2; 1 always."),
 ]
 _NCtx = Annotated[int, typer.Option(help="Tokens per window.", min=2, max=4096)]
 _ExactSeconds = Annotated[

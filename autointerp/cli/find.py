@@ -47,7 +47,8 @@ _Limit = Annotated[int, typer.Option(help="So many of the best units.", min=1, m
 _Ks = Annotated[
     str | None,
     typer.Option(
-        "--k", help="Units of the probes, such as 16,4,2,1 (default: 256 to 1); 0 for no probes."
+        "--k",
+        help="Units of the probes, such as 16,4,2 (default: 256 to 1), 1 always; 0 for no probes.",
     ),
 ]
 _ExactSeconds = Annotated[

@@ -113,7 +113,7 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
             mutual_information.
         n: so many of the best units are told.
         ks: sizes of the probes on the best 1,024 units of the best three hook points; from 256
-            to 1 where None, no probes where empty.
+            to 1 where None, no probes where empty; 1 is always among them.
         exact_s: seconds of each exact search, which probes of up to four units get.
         dictionary: what calls the units by their labels.
         seed: of the documents and of the tokens that are drawn.

@@ -51,7 +51,7 @@ def probe(  # noqa: PLR0913 - a convenience for notebooks
         positive: a file of texts that carry it.
         negative: a file of texts that do not.
         layers: ``all``, or numbers and ranges such as ``3,5-8``, 0-based.
-        ks: numbers of units; from 256 to 1 where None.
+        ks: numbers of units, with 1 always among them; from 256 to 1 where None.
         corpus: the text that a feature is looked for in; the feature's own where None.
         tokens: to read.
         n_ctx: tokens a window.
