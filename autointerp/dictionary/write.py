@@ -87,6 +87,8 @@ def _put_store(folder: Path, store: LabelStore, on_unreadable: OnUnreadable) -> 
     with storage_errors(folder), TemporaryDirectory(TEMP_SUFFIX, ".", folder) as scratch:
         copy = FolderLabelStore(scratch)
         copy_all(store, copy, on_unreadable)
+        for kept in store.all_evidence(on_unreadable):
+            copy.put_evidence(kept)
         names = copy.compact()
         for name in names:
             with storage_errors(folder / name):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from causal_replies import kept_evidence
-from factories import make_label, make_unit
+from factories import make_info, make_label, make_unit
 from memory_store import MemoryLabelStores
 
 from autointerp.core.causal_evidence import EvidenceKind, Hold
@@ -16,7 +16,7 @@ from autointerp.core.causal_request import CausalRequest
 from autointerp.core.errors import AutointerpError, DamagedError, InputError
 from autointerp.core.ids import UnitId
 from autointerp.core.kept_evidence import newest_of_each_kind
-from autointerp.dictionary import row_json
+from autointerp.dictionary import row_json, write_dictionary
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels import FolderLabelStore, LabelStore, LabelStores
 from autointerp.store.labels.folder_stores import FolderLabelStores
@@ -108,6 +108,18 @@ def test_evidence_goes_with_labels_into_another_store(stores: LabelStores, tmp_p
     store.put_evidence(kept)
     list(copy_labels(stores, other))
     assert other.of("tiny").evidence_of(make_unit()) == (kept,)
+
+
+def test_a_dictionary_that_is_written_again_has_the_evidence_of_its_store(
+    store: LabelStore, tmp_path: Path
+) -> None:
+    store.put_label(make_label())
+    for day in (1, 2):
+        kept = kept_evidence(make_unit(), ABLATION, day=day)
+        store.put_evidence(kept)
+        manifest = write_dictionary(tmp_path / "out", store, make_info())
+        assert FolderLabelStore(tmp_path / "out").evidence_of(make_unit()) == (kept,)
+        assert not any("evidence" in name for name in manifest.files)
 
 
 def test_evidence_moves_and_goes_with_a_folder_and_is_no_part_of_its_manifest(
