@@ -172,7 +172,10 @@ def a_probe_report() -> autointerp.ProbeReport:
         mcc=score,
         average_precision=score,
         certified=True,
+        loss=0.3,
+        bound=0.3,
         gap=0.0,
+        n_searched=50,
         n_subsets=50,
     )
     shuffled = BaselineLine("shuffled labels", 1, 0.0, 0.1)
