@@ -23,14 +23,15 @@ _MOST_GIVEN = 1 << 24
 """Bytes of settings and tables that people write."""
 _READ = os.O_RDONLY | getattr(os, "O_BINARY", 0)
 TEMP_SUFFIX = ".tmp"
-REMAKE = "delete it and run again with --resume to make it anew"
+AGAIN = "run again, with --resume where the command has it"
+REMAKE = f"delete it and {AGAIN}, to make it anew"
 
-FULL = "free some space and run again with --resume: what is finished is kept"
+FULL = f"free some space and {AGAIN}: what is finished is kept"
 ELSEWHERE = "choose a folder that this user may write"
 _ADVICE = {
     errno.ENOSPC: FULL,
     errno.EDQUOT: FULL,
-    errno.EFBIG: "raise the limit on file sizes and run again with --resume",
+    errno.EFBIG: f"raise the limit on file sizes and {AGAIN}",
     errno.EROFS: "choose a folder on a disk that can be written",
     errno.EACCES: ELSEWHERE,
     errno.EPERM: ELSEWHERE,
@@ -51,7 +52,7 @@ def storage_errors(path: Path, *, verb: str = "write") -> Iterator[None]:
         yield
     except OSError as error:
         cause = error.strerror or str(error)
-        advice = _ADVICE.get(error.errno or 0, "check the disk and run again with --resume")
+        advice = _ADVICE.get(error.errno or 0, f"check the disk and {AGAIN}")
         is_folder = verb == "read" and isinstance(error, IsADirectoryError)
         if is_folder:
             advice = "that is a folder where a file belongs; move it away"

@@ -215,7 +215,7 @@ def test_a_disk_that_refuses_labels_loses_none_that_were_kept(labelling: Labelli
     ended = under_a_limit(labelling, arguments, max(sizes) - 1)
     assert ended.code == 3, ended.err
     assert "could not write" in ended.err
-    assert "run again with --resume" in ended.err
+    assert "run again, with --resume" in ended.err
     kept = labelling.contents("a")
     assert len(kept) < 2
     assert list(folder.rglob("*.tmp")) == []

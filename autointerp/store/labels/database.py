@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from autointerp.core.errors import StorageError, newer_version
-from autointerp.core.files import ELSEWHERE, FULL, storage_errors
+from autointerp.core.files import AGAIN, ELSEWHERE, FULL, storage_errors
 
 SCHEMA = 1
 _APPLICATION = 0x41495350
@@ -26,7 +26,7 @@ _ADVICE = {
     sqlite3.SQLITE_FULL: FULL,
     sqlite3.SQLITE_READONLY: ELSEWHERE,
     sqlite3.SQLITE_BUSY: "another process has been writing it for minutes; try again",
-    **dict.fromkeys(_CORRUPT, f"move it away and run again with --resume; {_COPY}"),
+    **dict.fromkeys(_CORRUPT, f"move it away and {AGAIN}; {_COPY}"),
 }
 
 
@@ -202,6 +202,6 @@ class Database:
             yield
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-            advice = _ADVICE.get(code, "check the disk and run again with --resume")
+            advice = _ADVICE.get(code, f"check the disk and {AGAIN}")
             message = f"could not {verb} {self.path}: {error}; {advice}"
             raise StorageError(message) from error

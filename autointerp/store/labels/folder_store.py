@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
-from autointerp.core.files import TEMP_SUFFIX
+from autointerp.core.files import AGAIN, TEMP_SUFFIX
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.overriding import override
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from autointerp.store.labels.label_rows import ListedRow
     from autointerp.store.labels.old_layout import OldFolder
 
-_MEND = "run again with --resume to make it anew"
+_MEND = f"{AGAIN}, to make it anew"
 T = TypeVar("T")
 
 

@@ -121,7 +121,7 @@ def test_a_damaged_manifest_is_named_with_what_to_do_and_other_runs_go_on(
     (folder / "job.json").write_text(json.dumps({"units": "5:130-132"}))
     manifest = folder / "manifest.json"
     DAMAGES[damage](manifest)
-    todo = f"label --resume --out {folder}|run again with --resume|move it away"
+    todo = f"label --resume --out {folder}|run again, with --resume|move it away"
     for command in ("export {} --format jsonl --out {}-out", "diff {} {}"):
         arguments = command.format(folder, other).split()
         assert run(arguments) in {2, 3}

@@ -234,7 +234,7 @@ def test_a_damaged_row_costs_itself_only_and_is_named(full: FolderLabelStore, da
             read()
         said = str(caught.value)
         assert "131 (positive) in " in said
-        assert ("upgrade autointerp" if damage == "newer" else "; run again with") in said
+        assert ("upgrade autointerp" if damage == "newer" else "; run again, with") in said
     for listed in (full.labels, full.summaries):
         errors: list[Exception] = []
         assert [one.unit.index for one in listed(errors.append)] == [132]
@@ -493,10 +493,14 @@ def test_redis_needs_a_place_for_records() -> None:
 @pytest.mark.parametrize(
     ("code", "advice"),
     [
-        (errno.ENOSPC, "free some space and run again with --resume: what is finished is kept"),
+        (
+            errno.ENOSPC,
+            "free some space and run again, with --resume where the command has it: "
+            "what is finished is kept",
+        ),
         (errno.EROFS, "choose a folder on a disk that can be written"),
         (errno.EACCES, "choose a folder that this user may write"),
-        (errno.EIO, "check the disk and run again with --resume"),
+        (errno.EIO, "check the disk and run again, with --resume where the command has it"),
     ],
 )
 def test_each_refusal_of_the_disk_says_what_to_do(code: int, advice: str) -> None:
