@@ -16,6 +16,7 @@ from autointerp.core.json_text import parse_json
 from autointerp.core.llm_providers import DEFAULT, Provider, read_providers
 from autointerp.core.model_shape import ModelShape, known_shape, shape_of_config
 from autointerp.dictionary import row_json
+from autointerp.dictionary.finished_rows import finished_rows
 from autointerp.orchestration import JobService, Send, SubmissionPolicy
 from autointerp.orchestration.job_service import SendRequest
 from autointerp.settings import Settings
@@ -54,7 +55,9 @@ def open_backends(settings: Settings, *, patience_s: float = 120.0) -> Backends:
         settings.artifacts or str(settings.data_dir / "artifacts"),
         cache=settings.cache_dir / "artifacts",
     )
-    stores = open_label_stores(settings.store or url, artifacts, row_json, patience_s=patience_s)
+    stores = open_label_stores(
+        settings.store or url, artifacts, row_json, finished_rows, patience_s=patience_s
+    )
     return Backends(redis_backend(RedisConnection(url, patience_s=patience_s)), artifacts, stores)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from autointerp.core.errors import AutointerpError
@@ -13,7 +15,7 @@ from autointerp.core.unreadable import if_readable
 from autointerp.store.labels import kept_tables
 from autointerp.store.labels.database import Connection, Database
 from autointerp.store.labels.label_database import Change, Key, LabelDatabase, change_of
-from autointerp.store.labels.label_store import NO_ROWS, RowOf
+from autointerp.store.labels.label_store import NO_ROWS, RowOf, RowsOf
 from autointerp.store.packed_labels import unpack_label, unpack_without_trials
 
 if TYPE_CHECKING:
@@ -34,11 +36,36 @@ def loaded(
     return None if data is None else unpack(data, where=labels.where(key), advice=advice)
 
 
+class FinishedRows:
+    """Rows from the table beside the labels of a finished dictionary, in the order of changes."""
+
+    def __init__(self, folder: Path, rows_of: RowsOf | None) -> None:
+        self._folder, self._rows_of = folder, rows_of
+        self._lines: Iterator[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def row(self, change: Change) -> ListedRow | None:
+        """The row of a change; None where it is not the table's next, nor are those after it."""
+        from autointerp.store.labels.label_rows import listed_row  # noqa: PLC0415
+
+        with self._lock:
+            if change.number == 1 and self._rows_of is not None:
+                self._lines = self._rows_of(self._folder)
+            line = next(self._lines, None) if self._lines is not None else None
+            row = None if line is None else listed_row(line)
+            if row is None or (row.layer, row.hook, row.unit, row.side) != change.key:
+                row = self._lines = None
+            return row
+
+
 class FolderListing:
     """Rows by the numbers of changes, in the file of labels."""
 
-    def __init__(self, table: LabelDatabase, row_of: RowOf | None, advice: str) -> None:
+    def __init__(
+        self, table: LabelDatabase, row_of: RowOf | None, finished: FinishedRows, advice: str
+    ) -> None:
         self._table, self._row_of, self._advice = table, row_of, advice
+        self._finished = finished
         self._unlisted: dict[Key, None] = {}
         self._file: int | None = None
         self._has_bad_block = False
@@ -118,6 +145,7 @@ class FolderListing:
         row = listed_row(_unpacked_row(change))
         if change.is_kept:
             return row and row._replace(is_kept=True)
+        row = row or self._finished.row(change)
         return row or self._made(self._readable(labels, change.key))
 
     def _made(self, label: Label | None) -> ListedRow | None:

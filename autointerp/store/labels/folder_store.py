@@ -21,10 +21,10 @@ from autointerp.store.labels import kept_tables, label_database, label_puts
 from autointerp.store.labels.database import Database, is_settled
 from autointerp.store.labels.folder_evidence import FolderEvidence
 from autointerp.store.labels.folder_files import FolderFiles
-from autointerp.store.labels.folder_listing import FolderListing, loaded
+from autointerp.store.labels.folder_listing import FinishedRows, FolderListing, loaded
 from autointerp.store.labels.folder_records import SUFFIX, FolderRecords
 from autointerp.store.labels.label_database import Key, LabelDatabase, key_of
-from autointerp.store.labels.label_store import LabelStore, RowOf
+from autointerp.store.labels.label_store import LabelStore, RowOf, RowsOf
 from autointerp.store.labels.layout import SideKey
 from autointerp.store.labels.waiting_puts import Put, WaitingPuts
 from autointerp.store.packed_labels import (
@@ -53,13 +53,20 @@ class FolderLabelStore(LabelStore):
     sets_are_local = True
 
     def __init__(
-        self, folder: Path | str, row_of: RowOf | None = None, *, advice: str = _MEND
+        self,
+        folder: Path | str,
+        row_of: RowOf | None = None,
+        *,
+        rows_of: RowsOf | None = None,
+        advice: str = _MEND,
     ) -> None:
         """A store with `row_of` keeps rows; `advice` is what to do about damage."""
         self.folder = Path(folder)
         self._row_of, self._advice = row_of, advice
         self._table = LabelDatabase(self.folder / "scores" / f"labels{SUFFIX}")
-        self._listing = FolderListing(self._table, row_of, advice)
+        self._listing = FolderListing(
+            self._table, row_of, FinishedRows(self.folder, rows_of), advice
+        )
         self._puts = WaitingPuts(self._listing.wrote)
         self._records = FolderRecords(self.folder, self._put, self._origin_of)
         self._evidence = FolderEvidence(self.folder)

@@ -11,7 +11,7 @@ from typing_extensions import override
 from autointerp.core.errors import InputError, StorageError
 from autointerp.core.files import storage_errors
 from autointerp.store.labels.folder_store import FolderLabelStore
-from autointerp.store.labels.label_store import LabelStores, RowOf
+from autointerp.store.labels.label_store import LabelStores, RowOf, RowsOf
 from autointerp.store.labels.layout import folder_name
 from autointerp.store.labels.named_folder_store import NamedFolderStore
 
@@ -19,9 +19,11 @@ from autointerp.store.labels.named_folder_store import NamedFolderStore
 class FolderLabelStores(LabelStores):
     """A folder a model, named after it; a dictionary in a folder of another name has that name."""
 
-    def __init__(self, folder: Path | str, row_of: RowOf | None = None) -> None:
+    def __init__(
+        self, folder: Path | str, row_of: RowOf | None = None, rows_of: RowsOf | None = None
+    ) -> None:
         self.folder = Path(folder)
-        self._row_of = row_of
+        self._row_of, self._rows_of = row_of, rows_of
         self._lock = threading.Lock()
         self._stores: dict[str, FolderLabelStore] = {}
 
@@ -34,14 +36,14 @@ class FolderLabelStores(LabelStores):
 
     def _opened(self, model: str) -> FolderLabelStore:
         folder = self.folder / folder_name(model)
-        store = FolderLabelStore(folder, self._row_of)
+        store = FolderLabelStore(folder, self._row_of, rows_of=self._rows_of)
         try:
             subject = store.subject() if holds_labels(folder) else None
         except (InputError, StorageError):
             subject = None  # Whoever asks for its labels is told why they cannot be read.
         if subject in {None, model}:
             return store
-        return NamedFolderStore(folder, self._row_of, str(subject))
+        return NamedFolderStore(folder, str(subject), self._row_of, self._rows_of)
 
     @override
     def models(self) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence, Set
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from autointerp.core.explanations import Label, LabelOrigin, LabelSummary
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 RowOf = Callable[[Label], str]
 """Makes the row by which a label is listed: a JSON object on one line, with the names of the
 feature dictionary's columns."""
+RowsOf = Callable[[Path], Iterator[bytes] | None]
+"""The rows that a folder's own table has, as a `RowOf` would make them, in reading order."""
 NO_ROWS = "this store has no rows: it was opened without a function that makes them"
 
 

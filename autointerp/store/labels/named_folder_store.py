@@ -14,7 +14,7 @@ from autointerp.core.kept_evidence import KeptEvidence
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import OnUnreadable, refuse_unreadable
 from autointerp.store.labels.folder_store import FolderLabelStore
-from autointerp.store.labels.label_store import RowOf
+from autointerp.store.labels.label_store import RowOf, RowsOf
 
 
 class NamedFolderStore(FolderLabelStore):
@@ -23,8 +23,10 @@ class NamedFolderStore(FolderLabelStore):
     Labels, records and rows name their subject model, as they are stored.
     """
 
-    def __init__(self, folder: Path, row_of: RowOf | None, subject: str) -> None:
-        super().__init__(folder, row_of)
+    def __init__(
+        self, folder: Path, subject: str, row_of: RowOf | None, rows_of: RowsOf | None
+    ) -> None:
+        super().__init__(folder, row_of, rows_of=rows_of)
         self._subject = subject
 
     def _own(self, unit: UnitId) -> UnitId:

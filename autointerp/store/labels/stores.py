@@ -17,7 +17,7 @@ from autointerp.core.unreadable import if_readable, pass_over
 from autointerp.store.artifacts import Artifacts
 from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.store.labels.folder_stores import FolderLabelStores, holds_labels
-from autointerp.store.labels.label_store import LabelStore, LabelStores, RowOf
+from autointerp.store.labels.label_store import LabelStore, LabelStores, RowOf, RowsOf
 from autointerp.store.labels.mending_store import MendingStore
 
 _JSON = "json:"
@@ -28,20 +28,22 @@ def open_label_stores(
     url: str,
     artifacts: Artifacts | None = None,
     row_of: RowOf | None = None,
+    rows_of: RowsOf | None = None,
     *,
     patience_s: float = 120.0,
 ) -> LabelStores:
     """The stores of ``json:DIR``, ``redis://...`` or ``unix://...``.
 
     Records go to the artifacts if labels are in Redis. Without `row_of`, which makes the row by
-    which a label is listed, only whole labels are read and written.
+    which a label is listed, only whole labels are read and written;
+    `rows_of` gives those that a folder has in a table.
 
     Raises:
         InputError: the URL is of another kind, or a newer autointerp wrote there.
         UpstreamError: Redis cannot be reached.
     """
     if url.startswith(_JSON) and url != _JSON:
-        return FolderLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of)
+        return FolderLabelStores(Path(url.removeprefix(_JSON)).expanduser(), row_of, rows_of)
     if not url.startswith(_REDIS):
         raise InputError(
             f"{shown_address(url)!r} does not name a store; write json:DIR or redis://HOST:PORT/0"
