@@ -22,7 +22,7 @@ _WaitingKey = tuple[Any, "asyncio.Future[Any]"]
 _AT_ONCE = 32
 _BATCH_S = 0.01
 _SLOW_S = 0.03
-_CAREFUL_S = 5.0
+_CAREFUL_S, _MOST_CAREFUL_S = 0.25, 5.0
 _THREADS = 16
 
 
@@ -36,22 +36,22 @@ class BatchedReads:
 
     def __init__(self) -> None:
         self._waiting: deque[_WaitingCall] = deque()
-        self._careful_until = 0.0
+        self._careful_until, self._careful_s = 0.0, _CAREFUL_S
         self._began: dict[asyncio.Task[None], float] = {}
 
     async def run(self, call: Callable[[], T], *, near: bool = False) -> T:
         """What the call gives, or raises.
 
         A `near` call only reads files of this machine and is made here, which takes less than
-        handing it to a thread. For a while after one that took long, threads make these too.
+        handing it to a thread. For a while after one that took long, threads make these too: longer
+        each time, as only a slow disk makes one after the other slow, and a busy machine but some.
         """
         if near and time.monotonic() > self._careful_until:
             began = time.monotonic()
             try:
                 return call()
             finally:
-                if time.monotonic() - began > _SLOW_S:
-                    self._careful_until = time.monotonic() + _CAREFUL_S
+                self._note(time.monotonic() - began)
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._waiting.append((call, future))
         slow = time.monotonic() - _SLOW_S
@@ -59,6 +59,13 @@ class BatchedReads:
             task = asyncio.create_task(self._work())
             self._began[task] = time.monotonic()
         return await future
+
+    def _note(self, seconds: float) -> None:
+        if seconds <= _SLOW_S:
+            self._careful_s = _CAREFUL_S
+            return
+        self._careful_until = time.monotonic() + self._careful_s
+        self._careful_s = min(2 * self._careful_s, _MOST_CAREFUL_S)
 
     async def _work(self) -> None:
         me = asyncio.current_task()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from functools import partial
+from types import SimpleNamespace
 
 import pytest
 
@@ -61,6 +63,38 @@ def test_near_calls_need_no_thread_until_one_was_slow() -> None:
 
     first, later = asyncio.run(main())
     assert first == threading.get_ident() != later
+
+
+def test_threads_make_near_calls_for_longer_the_more_of_them_are_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = 1.0
+    clock = SimpleNamespace(monotonic=lambda: now)
+    monkeypatch.setattr("autointerp.api.store_reads.time", clock)
+    batches = BatchedReads()
+
+    def taking(seconds: float) -> int:
+        nonlocal now
+        now += seconds
+        return threading.get_ident()
+
+    async def is_here(seconds: float) -> bool:
+        return await batches.run(partial(taking, seconds), near=True) == threading.get_ident()
+
+    async def main() -> None:
+        nonlocal now
+        for pause_s in (0.25, 0.5, 1.0, 2.0, 4.0, 5.0, 5.0):
+            assert await is_here(0.1)
+            now += 0.9 * pause_s
+            assert not await is_here(0.0)
+            now += 0.2 * pause_s
+        # One that was quick: a busy machine made those slow, and not the disk.
+        assert await is_here(0.01)
+        assert await is_here(0.1)
+        now += 0.3
+        assert await is_here(0.0)
+
+    asyncio.run(main())
 
 
 def test_a_caller_that_leaves_takes_nobodys_answer() -> None:
