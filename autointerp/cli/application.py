@@ -34,6 +34,7 @@ from autointerp.cli import (
     search,
     serve,
     show,
+    study,
     text_activations,
 )
 from autointerp.cli.rendering.console import ExitCode, say
@@ -113,6 +114,7 @@ def build_app(runner: Runner | None = None) -> typer.Typer:
         feature_probe,
         rescore,
         sanity,
+        study,
         export,
         serve,
         remote,

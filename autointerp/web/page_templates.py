@@ -18,6 +18,7 @@ ASSETS: Mapping[str, str] = {
     "jobs.css": "text/css",
     "compare.css": "text/css",
     "rescored.css": "text/css",
+    "study.css": "text/css",
     "page.js": "text/javascript",
     "requests.js": "text/javascript",
     "jobs.js": "text/javascript",

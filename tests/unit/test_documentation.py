@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import fields
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -99,10 +101,18 @@ def test_every_setting_is_listed() -> None:
     assert {name.upper() for name in Settings.model_fields} <= named
 
 
+def _commands(group: Any) -> Iterator[Any]:
+    for command in group.commands.values():
+        if hasattr(command, "commands"):
+            yield from _commands(command)
+        else:
+            yield command
+
+
 def test_every_option_that_a_page_shows_exists() -> None:
     options = {
         option
-        for command in get_command(build_app()).commands.values()
+        for command in _commands(get_command(build_app()))
         for parameter in command.params
         for option in parameter.opts
     }

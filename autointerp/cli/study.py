@@ -1,0 +1,14 @@
+"""``autointerp study``: questions of the field about labels, each with a report."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the group, to which each study adds its command."""
+    studies = typer.Typer(
+        help="Studies of labels and units, each with a report: HTML and JSON.",
+        no_args_is_help=True,
+    )
+    app.add_typer(studies, name="study")

@@ -1,0 +1,29 @@
+"""What every study takes and gives: a folder for its report, and its print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.core.study_report import StudyReport
+
+StudyOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder for study.json and report.html; nowhere if left out."),
+]
+
+
+def show_study(report: StudyReport, out: Path | None, *, as_json: bool) -> None:
+    """Prints a report on stdout, and on stderr where its page is."""
+    # Imported when a command runs: it brings rich's tables.
+    from autointerp.cli.rendering.study_table import print_study  # noqa: PLC0415
+
+    if as_json:
+        print_json(report.to_json())
+    else:
+        print_study(report, result_console())
+    if out is not None:
+        say(f"the report is in {out / 'report.html'}")
