@@ -27,7 +27,7 @@ _TWO_DIGITS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class StudyValue:
     """A number with its 95 % interval."""
 
     value: float
@@ -38,10 +38,10 @@ class Estimate:
     def __post_init__(self) -> None:
         for number in (self.value, self.low, self.high):
             if number is not None and not math.isfinite(number):
-                raise AutointerpError(f"an estimate is not finite: {number}")
+                raise AutointerpError(f"a value of a study is not finite: {number}")
 
 
-Cell = str | int | float | Estimate | None
+Cell = str | int | float | StudyValue | None
 """One value of a table; None is undefined, and no zero."""
 
 
@@ -78,7 +78,7 @@ class Series:
     """One line of a chart, or one group of its bars."""
 
     name: str
-    values: tuple[Estimate | None, ...]
+    values: tuple[StudyValue | None, ...]
     """One a place of the chart; None leaves a gap."""
 
 
@@ -169,7 +169,7 @@ def written(value: Cell, form: Form, *, with_interval: bool = True) -> str:
         return _UNKNOWN
     if isinstance(value, str):
         return value
-    if not isinstance(value, Estimate):
+    if not isinstance(value, StudyValue):
         return _number(value, form)
     middle = _number(value.value, form)
     if not with_interval or value.low is None or value.high is None:

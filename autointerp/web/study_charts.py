@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from autointerp.core.study_report import Estimate, StudyChart, written
+from autointerp.core.study_report import StudyChart, StudyValue, written
 
 _SIZE = 100.0
 _STYLES = 6
@@ -75,7 +75,7 @@ def _share(value: float, chart: StudyChart) -> float:
     return _SIZE * (value - low) / (high - low)
 
 
-def _said(value: Estimate | None, chart: StudyChart) -> str:
+def _said(value: StudyValue | None, chart: StudyChart) -> str:
     return written(value, chart.form)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from autointerp.core.study_report import (
     Column,
-    Estimate,
     Series,
     StudyChart,
     StudyReport,
     StudyTable,
+    StudyValue,
 )
 
 HOSTILE = "</style><script>alert(1)</script>\x1b[31m"
@@ -18,11 +18,11 @@ def study_report() -> StudyReport:
     """Two tables, lines with a gap and an interval, bars, and a text that is no friend."""
     places = tuple(map(str, range(12)))
     rising = tuple(
-        None if i == 4 else Estimate(i / 10, i / 10 - 0.1, i / 10 + 0.1) for i in range(12)
+        None if i == 4 else StudyValue(i / 10, i / 10 - 0.1, i / 10 + 0.1) for i in range(12)
     )
     columns = (Column("layer", "text"), Column("labels", "count"), Column("score"))
     rows = tuple(
-        (str(i), 1_000 + i, Estimate(i / 10, i / 10 - 0.1, i / 10 + 0.1)) for i in range(12)
+        (str(i), 1_000 + i, StudyValue(i / 10, i / 10 - 0.1, i / 10 + 0.1)) for i in range(12)
     )
     many = tuple(Column(f"share of kind {i}", "share") for i in range(9))
     return StudyReport(
@@ -42,14 +42,14 @@ def study_report() -> StudyReport:
                 "lines",
                 "layer",
                 places,
-                (Series("label", rising), Series("table", (Estimate(0.4),) * 12)),
+                (Series("label", rising), Series("table", (StudyValue(0.4),) * 12)),
             ),
             StudyChart(
                 "Change",
                 "bars",
                 "what",
                 ("one", "another"),
-                (Series("change", (Estimate(-0.2, -0.3, -0.1), Estimate(0.4))),),
+                (Series("change", (StudyValue(-0.2, -0.3, -0.1), StudyValue(0.4))),),
                 "signed",
             ),
         ),

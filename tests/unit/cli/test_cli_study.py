@@ -11,7 +11,7 @@ from study_reports import study_report
 from autointerp.cli.rendering.study_table import print_study
 from autointerp.core.errors import InputError
 from autointerp.core.study_report import StudyReport
-from autointerp.wiring.study_output import begin_study, finish_study
+from autointerp.wiring.study_folder import begin_study, finish_study
 
 
 @pytest.mark.parametrize("width", [60, 160])

@@ -12,11 +12,11 @@ from study_reports import study_report
 from autointerp.core.errors import AutointerpError, DamagedError, InputError
 from autointerp.core.study_report import (
     Column,
-    Estimate,
     Series,
     StudyChart,
     StudyReport,
     StudyTable,
+    StudyValue,
     written,
 )
 
@@ -46,8 +46,8 @@ def test_values_are_written_by_their_form() -> None:
     assert written(-0.001, "number") == "0.00"
     assert written(0.25, "signed") == "+0.25"
     assert written(0.0123, "share") == "1.2 %"
-    assert written(Estimate(0.42, 0.3, 0.5), "share") == "42 % [30, 50]"
-    assert written(Estimate(0.42, 0.3, 0.5), "number", with_interval=False) == "0.42"
+    assert written(StudyValue(0.42, 0.3, 0.5), "share") == "42 % [30, 50]"
+    assert written(StudyValue(0.42, 0.3, 0.5), "number", with_interval=False) == "0.42"
 
 
 def test_parts_that_do_not_fit_together_are_refused() -> None:
@@ -56,7 +56,7 @@ def test_parts_that_do_not_fit_together_are_refused() -> None:
     with pytest.raises(AutointerpError, match="2 places and 'a' 1 values"):
         StudyChart("c", "lines", "layer", ("0", "1"), (Series("a", (None,)),))
     with pytest.raises(AutointerpError, match="not finite"):
-        Estimate(math.nan)
+        StudyValue(math.nan)
 
 
 def test_a_chart_spans_its_intervals_and_zero() -> None:
