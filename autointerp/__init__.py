@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from autointerp.core.explanations import Label, LabelStatus
     from autointerp.core.feature_search import FeatureUnit, FindReport, ProbeReport
     from autointerp.core.ids import Side, UnitId
+    from autointerp.core.study_report import StudyReport
     from autointerp.core.unit_matches import MatchReport, UnitMatch
     from autointerp.corpora import TokenCorpus, load_corpus
     from autointerp.dictionary import Dictionary, LabelledUnits, open_dictionary
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from autointerp.wiring.memory_runs import label
     from autointerp.wiring.probe_runs import probe
     from autointerp.wiring.rescore_runs import rescore
+    from autointerp.wiring.study_layers import study_layers
 
 __getattr__ = lazy_names(
     __name__,
@@ -84,6 +86,7 @@ __getattr__ = lazy_names(
         "core.feature_search": "FeatureUnit FindReport ProbeReport",
         "core.ids": "Side UnitId",
         "core.explanations": "Label LabelStatus",
+        "core.study_report": "StudyReport",
         "core.unit_matches": "MatchReport UnitMatch",
         "corpora": "TokenCorpus load_corpus",
         "dictionary": "Dictionary LabelledUnits open_dictionary",
@@ -101,6 +104,7 @@ __getattr__ = lazy_names(
         "wiring.memory_runs": "label",
         "wiring.probe_runs": "probe",
         "wiring.rescore_runs": "rescore",
+        "wiring.study_layers": "study_layers",
     },
 )
 
@@ -134,6 +138,7 @@ __all__ = [
     "Side",
     "SimulationScores",
     "StorageError",
+    "StudyReport",
     "SubjectModel",
     "Summary",
     "TextActivations",
@@ -164,6 +169,7 @@ __all__ = [
     "save_summary",
     "score_explanation",
     "simulation_scores",
+    "study_layers",
     "wrap_subject",
 ]
 

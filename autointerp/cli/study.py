@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import typer
 
+from autointerp.cli import study_of_layers
+
 
 def register(app: typer.Typer) -> None:
     """Adds the group, to which each study adds its command."""
@@ -11,4 +13,6 @@ def register(app: typer.Typer) -> None:
         help="Studies of labels and units, each with a report: HTML and JSON.",
         no_args_is_help=True,
     )
+    for commands in (study_of_layers,):
+        commands.register(studies)
     app.add_typer(studies, name="study")

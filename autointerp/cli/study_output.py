@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from autointerp.cli.rendering.console import print_json, result_console, say
+from autointerp.cli.rendering.console import ExitCode, print_json, result_console, say
 from autointerp.core.study_report import StudyReport
 
 StudyOut = Annotated[
     Path | None,
     typer.Option("--out", help="Folder for study.json and report.html; nowhere if left out."),
 ]
+StudySeed = Annotated[int, typer.Option("--seed", help="Seed of everything random.", min=0)]
+
+
+@contextmanager
+def resumable(out: Path | None) -> Iterator[None]:
+    """Says how a study that is interrupted goes on, and ends the command."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        kept = "nothing is kept without --out"
+        say(f"interrupted; {kept if out is None else f'continue {out} with --resume'}")
+        raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 
 def show_study(report: StudyReport, out: Path | None, *, as_json: bool) -> None:

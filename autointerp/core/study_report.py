@@ -114,6 +114,10 @@ class StudyChart:
         return (low, high) if high > low else (0.0, 1.0)
 
 
+Asked = str | int | float | bool | None
+"""What one option of a study was."""
+
+
 @dataclass(frozen=True, slots=True)
 class StudyReport:
     """What a study found."""
@@ -121,7 +125,7 @@ class StudyReport:
     kind: str
     """Of study, as on the command line: ``layers``."""
     title: str
-    asked: Mapping[str, str | int | float | bool | None]
+    asked: Mapping[str, Asked]
     """What was asked for, by the names of the options."""
     paragraphs: tuple[str, ...]
     """What came out, in sentences, the most important first."""

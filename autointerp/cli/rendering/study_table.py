@@ -20,8 +20,8 @@ from autointerp.core.study_report import (
 )
 
 _GAP = 3
-_LEAST, _MOST_TEXT = 10, 40
-"""Characters that a column of texts keeps, and more than which it does not claim."""
+_MOST_TEXT = 30
+"""Characters that a column of texts claims; what is longer is broken into lines."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -52,49 +52,71 @@ def _fitting(table: StudyTable, width: int) -> Iterator[Table]:
     """The table whole, without intervals, or in parts that each begin with the first column."""
     for with_intervals in (True, False):
         widths = _widths(table, with_intervals=with_intervals)
-        if sum(widths) + _GAP * (len(widths) - 1) <= width:
-            yield _part(table, range(len(widths)), with_intervals=with_intervals)
+        if _total(widths) <= width:
+            every = range(len(widths))
+            yield _part(table, every, widths, width, with_intervals=with_intervals)
             return
     taken: list[int] = []
     for column in range(1, len(widths)):
-        columns = (0, *taken, column)
-        if taken and sum(widths[i] + _GAP for i in columns) - _GAP > width:
-            yield _part(table, (0, *taken), with_intervals=False)
+        if taken and _total([widths[i] for i in (0, *taken, column)]) > width:
+            yield _part(table, (0, *taken), widths, width, with_intervals=False)
             taken = []
         taken.append(column)
-    yield _part(table, (0, *taken), with_intervals=False)
+    yield _part(table, (0, *taken), widths, width, with_intervals=False)
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + _GAP * (len(widths) - 1)
 
 
 def _widths(table: StudyTable, *, with_intervals: bool) -> list[int]:
+    """What each column needs: its longest value, or word of its head; of long texts less."""
     return [
-        max(
-            [_head_width(column)]
-            + [
-                min(_MOST_TEXT, len(_cell(row[i], column, with_intervals=with_intervals)))
-                for row in table.rows
-            ]
+        max([_longest_word(column.name), *(min(_MOST_TEXT, n) for n in lengths)])
+        for column, lengths in zip(
+            table.columns, _lengths(table, with_intervals=with_intervals), strict=True
         )
+    ]
+
+
+def _lengths(table: StudyTable, *, with_intervals: bool) -> list[list[int]]:
+    return [
+        [len(_cell(row[i], column, with_intervals=with_intervals)) for row in table.rows]
         for i, column in enumerate(table.columns)
     ]
 
 
-def _head_width(column: Column) -> int:
+def _longest_word(name: str) -> int:
     """Heads are broken between words."""
-    return max(map(len, column.name.split()), default=0)
+    return max(map(len, name.split()), default=0)
 
 
-def _part(table: StudyTable, columns: Sequence[int], *, with_intervals: bool) -> Table:
-    shown = plain_table()
-    widths = _widths(table, with_intervals=with_intervals)
+def _part(
+    table: StudyTable,
+    columns: Sequence[int],
+    widths: Sequence[int],
+    width: int,
+    *,
+    with_intervals: bool,
+) -> Table:
+    """Some columns; what room is left goes to long texts, then to heads."""
+    shown, spare = plain_table(), max(0, width - _total([widths[i] for i in columns]))
+    lengths = _lengths(table, with_intervals=with_intervals)
+    room = dict(zip(columns, (widths[i] for i in columns), strict=True))
+    for wanted in (
+        {i: max([0, *lengths[i]]) for i in columns if table.columns[i].form == "text"},
+        {i: len(table.columns[i].name) for i in columns},
+    ):
+        # The column that is broken into the most lines first.
+        while spare and (short := [i for i in wanted if wanted[i] > room[i]]):
+            room[max(short, key=lambda i: wanted[i] / room[i])] += 1
+            spare -= 1
     for i in columns:
-        column = table.columns[i]
-        is_text = column.form == "text"
         shown.add_column(
-            visible(column.name),
-            justify="left" if is_text else "right",
+            visible(table.columns[i].name),
+            justify="left" if table.columns[i].form == "text" else "right",
             overflow="fold",
-            min_width=min(_LEAST, widths[i]) if is_text else widths[i],
-            no_wrap=False,
+            width=min(room[i], width),
         )
     for row in table.rows:
         shown.add_row(
