@@ -14,7 +14,7 @@ from autointerp.core.config import CorpusConfig, JobSpec
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.ids import UnitId
 from autointerp.core.job_state import Job, JobState, Stage
-from autointerp.core.kept_evidence import label_digest
+from autointerp.core.kept_evidence import KeptEvidence, label_digest
 from autointerp.dictionary import row_json
 from autointerp.jobs.worker import Worker
 from autointerp.store.labels.folder_stores import FolderLabelStores
@@ -158,14 +158,25 @@ def test_a_worker_that_stops_in_the_middle_leaves_what_is_done_to_the_next(
 def test_a_cancelled_job_keeps_what_is_done_and_a_retry_does_the_rest(
     labelled: WorkerInProcess,
 ) -> None:
+    store, answered = labelled.stores.of("tiny"), list[UnitId]()
+    put = store.put_evidence
+
+    def put_and_cancel(kept: KeptEvidence) -> None:
+        put(kept)
+        answered.append(kept.unit)
+        if len(answered) == 2:
+            labelled.job_service.cancel(job.id)
+
+    store.put_evidence = put_and_cancel  # type: ignore[method-assign]
     job = labelled.submit(evidence_spec("0:0-3"))
-    labelled.work(most=1)
-    labelled.job_service.cancel(job.id)
     labelled.work()
-    assert labelled.found(job.id).state is JobState.CANCELLED
-    assert labelled.job_service.retry(job.id) == 4
+    found = labelled.found(job.id)
+    assert found.state is JobState.CANCELLED
+    assert 2 <= len(answered) < 4
+    assert labelled.job_service.retry(job.id) == 4 - found.counts.ok
     labelled.work()
     assert labelled.found(job.id).state is JobState.SUCCEEDED
+    assert sorted(one.index for one in answered) == list(range(4))
 
 
 def test_a_chunk_that_fails_again_and_again_is_given_up_with_its_reason(
