@@ -128,6 +128,9 @@ def _windows(tokenizer: PreTrainedTokenizerFast, texts: list[str]) -> Tensor:
         whole = ids[: len(ids) // _LENGTH * _LENGTH].reshape(-1, _LENGTH)
         first = torch.full((len(whole), 1), tokenizer.bos_token_id)
         rows.append(torch.cat([first, whole], dim=1))
+    if not any(len(row) for row in rows):
+        some = f"of {len(texts)} documents to train on or held out"
+        raise SystemExit(f"{some}, no document is as long as a window, {_LENGTH} tokens: give more")
     return torch.cat(rows)
 
 
@@ -143,11 +146,9 @@ def _batch_loss(twin: Any, rows: Tensor) -> Tensor:
 @torch.no_grad()
 def _loss(twin: Any, windows: Tensor) -> float:
     """Mean nats a token over the first windows held out."""
-    parts = [
-        float(_batch_loss(twin, windows[at : at + 64]))
-        for at in range(0, min(len(windows), 1024), 64)
-    ]
-    return round(sum(parts) / len(parts), 4)
+    parts = torch.split(windows[:1024], 64)
+    total = sum(float(_batch_loss(twin, part)) * len(part) for part in parts)
+    return round(total / sum(map(len, parts)), 4)
 
 
 def _train(twins: dict[str, Any], train: Tensor, steps: int, n: int, seed: int) -> None:

@@ -1,31 +1,25 @@
 """Models in TransformerLens' own layout: its config.json beside weights in a ``.pth`` file.
 
 Neel Nanda's toy models (SoLU, GELU, attention only) and their relatives are published so, with
-training checkpoints as ``checkpoints/*_LABEL.pth``. Weight files are read by PyTorch's unpickler
-of tensors alone, which runs no code.
+training checkpoints as ``checkpoints/*_LABEL.pth``; safetensors are read too.
 """
 
 from __future__ import annotations
 
 import re
 import shutil
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from huggingface_hub import HfApi, snapshot_download
-from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from autointerp.core.errors import AutointerpError, InputError
-from autointerp.core.files import git_pointer, read_file
+from autointerp.core.files import read_file
 from autointerp.core.json_text import parse_json
-from autointerp.subjects.model_facts import first_words
+from autointerp.subjects.tl_weights import converted_weights, put_weights, read_weights
 from autointerp.subjects.tokenizer_files import tokenizer_fault
 
 _FAMILIES = ("NeelNanda/", "ArthurConmy/", "Baidicoot/")
@@ -56,9 +50,6 @@ _NOT_DONE = {
 }
 """Settings that TransformerLens' own models pass over, with what they would change."""
 _NORMS = (None, "LN", "LNPre", "RMS", "RMSPre")
-_READ_ERRORS = (
-    EOFError, KeyError, OSError, RuntimeError, SafetensorError, UnpicklingError, ValueError,
-)  # fmt: skip
 
 
 def legacy_name(name: str) -> tuple[str, str | None] | None:
@@ -115,12 +106,11 @@ def load_tl_folder(folder: Path, *, label: str | None, dtype: torch.dtype) -> tu
     config = _bridge_config(folder, written)
     from transformer_lens.model_bridge.sources import tl_legacy  # noqa: PLC0415 - slow
 
+    path = _weights_file(folder, label)
     try:
-        tensors = _converted(
-            _read_weights(_weights_file(folder, label)), written, config, tl_legacy
-        )
+        tensors = converted_weights(read_weights(path), written, config, tl_legacy)
         bridge = _native(config, folder, dtype)
-        bridge.load_state_dict({name: t.to(dtype) for name, t in tensors.items()}, strict=True)
+        put_weights({name: t.to(dtype) for name, t in tensors.items()}, bridge, path)
     except (KeyError, RuntimeError, ValueError, TypeError) as error:
         why = " ".join(str(error).split())[:300]
         raise InputError(f"the model in {folder} cannot be loaded: {why}") from error
@@ -207,63 +197,6 @@ def _checkpoint(files: list[Path], where: str, label: str) -> Path:
         shown = known if len(known) <= 200 else f"{known[:100]} ... {known[-60:]}"
         raise InputError(f"{where} has no checkpoint {label}; it has {shown}")
     return labels[label]
-
-
-def _read_weights(path: Path) -> dict[str, Tensor]:
-    try:
-        with warnings.catch_warnings():
-            # PyTorch warns of pickles of other versions before it refuses what they hold.
-            warnings.simplefilter("ignore")
-            read = (
-                load_file(path)
-                if path.suffix == ".safetensors"
-                else torch.load(path, map_location="cpu", weights_only=True)
-            )
-    except _READ_ERRORS as error:
-        # PyTorch's own words advise to run what is in the file.
-        unknown = isinstance(error, UnpicklingError) or not str(error)
-        why = "it is damaged, or holds more than tensors" if unknown else first_words(error)
-        refusal = f"{path} has no weights that can be read without running code: {why}"
-        left = git_pointer(path)
-        raise InputError(refusal if left is None else f"{path.parent}: {left}") from error
-    if not isinstance(read, Mapping) or not all(isinstance(t, Tensor) for t in read.values()):
-        raise InputError(
-            f"{path} does not hold a state dict (tensors by name); save model.state_dict()"
-        )
-    return dict(read)
-
-
-def _converted(
-    tensors: dict[str, Tensor], written: Mapping[str, Any], config: Any, tl_legacy: Any
-) -> dict[str, Tensor]:
-    """The tensors as TransformerBridge names them, whatever age of the layout they have."""
-    if "tok_emb.weight" in tensors:
-        tensors = tl_legacy._convert_mingpt_weights(tensors, config)
-    elif written.get("architecture") == "neel-solu-old" or any(".norm" in n for n in tensors):
-        tensors = tl_legacy._convert_neel_solu_old_weights(tensors, config)
-    if not any(name.endswith((".W_E", ".W_U")) for name in tensors):
-        return tensors
-    if config.positional_embedding_type == "rotary" and not written.get("rotary_adjacent_pairs"):
-        tensors = _in_adjacent_pairs(tensors, config.rotary_dim or config.d_head)
-    converted: dict[str, Tensor] = tl_legacy.convert_tl_checkpoint(tensors, config)
-    # Several of these models have no bias behind the unembedding.
-    converted.setdefault("unembed.bias", torch.zeros(config.d_vocab))
-    return converted
-
-
-def _in_adjacent_pairs(tensors: dict[str, Tensor], n_rotated: int) -> dict[str, Tensor]:
-    """Queries and keys in another order, the same in both, which leaves attention as it is.
-
-    HookedTransformer turns coordinate i with i + half; TransformerLens' present models turn
-    neighbours.
-    """
-    halves = torch.arange(n_rotated).reshape(2, -1).T.flatten()
-    result = dict(tensors)
-    for name, tensor in tensors.items():
-        if name.rpartition(".")[2].lstrip("_") in ("W_Q", "W_K", "b_Q", "b_K"):
-            rest = torch.arange(n_rotated, tensor.shape[-1])
-            result[name] = tensor[..., torch.cat([halves, rest])].clone()
-    return result
 
 
 def _tokenizer(folder: Path, written: Mapping[str, Any]) -> Any:

@@ -123,6 +123,12 @@ def cut_tokenizer(folder: Path, file: str, without: str = "nothing") -> None:
     (folder / without).unlink(missing_ok=True)
 
 
+def cut_safetensors(folder: Path) -> None:
+    (folder / "model_final.pth").unlink()
+    save_file({"blocks.0.ln1.weight": torch.ones(16)}, folder / "whole")
+    (folder / "model_final.safetensors").write_bytes((folder / "whole").read_bytes()[:-9])
+
+
 @pytest.mark.parametrize("n_rotated", [8, 4])
 @pytest.mark.parametrize("adjacent", [False, True])
 def test_rotary_positions_turn_the_pairs_that_hooked_transformer_turned(
@@ -180,7 +186,7 @@ class _Harmful:
         ),
         (
             lambda f: torch.save({"blocks.0.attn.W_Q": torch.zeros(1)}, f / "model_final.pth"),
-            "cannot be loaded: ",
+            "is of another model than config.json beside it: it lacks",
         ),
         (lambda f: torch.save([1, 2], f / "model_final.pth"), "does not hold a state dict"),
         (lambda f: (f / "model_final.pth").write_bytes(b""), "code: it is damaged, or holds more"),
@@ -188,6 +194,7 @@ class _Harmful:
             lambda f: (f / "model_final.pth").write_text("version https://git-lfs.github.com/s"),
             "model_final.pth is only Git's pointer to the file",
         ),
+        (cut_safetensors, "model_final.safetensors has no weights that can be read"),
         (lambda f: cut_tokenizer(f, "tokenizer.json"), "tokenizer.json is damaged, or made by new"),
         (
             lambda f: cut_tokenizer(f, "tokenizer.json", without="tokenizer_config.json"),
@@ -203,6 +210,35 @@ def test_a_folder_that_is_not_whole_says_what_it_lacks(
     change(folder)
     with pytest.raises(InputError, match=message):
         load_subject(str(folder), device="cpu")
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"d_mlp": 8}, r"it has \S+ of shape \(24,( 16)?\) in place of \(8,( 16)?\) and \d+ more;"),
+        (
+            {"d_vocab": 600},
+            r"it has \S+ of shape \(279,( 16)?\) in place of \(600,( 16)?\) and 2 more",
+        ),
+        (
+            {"n_layers": 1},
+            r"it has \S+\.1\.attn\.k\.bias and \d+ more, which that model lacks; copy",
+        ),
+        ({"n_layers": 3}, r"it lacks layers\.2\.attn\.k\.bias and 17 more; copy both of one model"),
+        ({"act_fn": "gelu"}, r"it has \S+\.0\.mlp\.ln\.bias and 3 more, which that model lacks;"),
+    ],
+)
+def test_weights_of_another_configuration_are_told_from_damaged_ones(
+    tmp_path: Path, solu: Any, settings: dict[str, Any], message: str, native: bool
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(native_config(**settings)))
+    tiny_tokenizer().save_pretrained(tmp_path)
+    tensors = (solu.original_model if native else solu).state_dict()
+    save_file({name: t.detach().clone() for name, t in tensors.items()}, tmp_path / "a.safetensors")
+    said = r"a\.safetensors is of another model than config\.json beside it: "
+    with pytest.raises(InputError, match=said + message):
+        load_subject(str(tmp_path), device="cpu")
 
 
 @pytest.mark.parametrize(
