@@ -19,6 +19,8 @@ ASSETS: Mapping[str, str] = {
     "compare.css": "text/css",
     "rescored.css": "text/css",
     "study.css": "text/css",
+    "judging.css": "text/css",
+    "judging.js": "text/javascript",
     "page.js": "text/javascript",
     "requests.js": "text/javascript",
     "jobs.js": "text/javascript",
