@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from autointerp.wiring.probe_runs import probe
     from autointerp.wiring.rescore_runs import rescore
     from autointerp.wiring.study_layers import study_layers
+    from autointerp.wiring.study_solu import study_solu
 
 __getattr__ = lazy_names(
     __name__,
@@ -105,6 +106,7 @@ __getattr__ = lazy_names(
         "wiring.probe_runs": "probe",
         "wiring.rescore_runs": "rescore",
         "wiring.study_layers": "study_layers",
+        "wiring.study_solu": "study_solu",
     },
 )
 
@@ -170,6 +172,7 @@ __all__ = [
     "score_explanation",
     "simulation_scores",
     "study_layers",
+    "study_solu",
     "wrap_subject",
 ]
 

@@ -22,6 +22,7 @@ from autointerp.statistics.studies.shares import SharesOfTwo, compare_shares
 
 _CONFIDENCE = 0.95
 _CHANCE = 0.05
+_ALIKE = ({"pre"}, {"mid"}, {"post"}, {"mid", "post"})
 _NOTES = (
     "A unit counts where one rule covers at least 80 % of its strongest firings in documents held "
     "out, one a window (Elhage et al. 2022, Softmax Linear Units).",
@@ -133,7 +134,7 @@ def _sentences(  # noqa: PLR0913 - all that was found
         ]
         told = f"Judged by {judge}, one rule covers {'; '.join(shares)}."
         for (who, a, b), two in compared.items():
-            if who == judge:
+            if who == judge and (a, b) in _told_pairs(arms, keys):
                 sure = "" if two.p_value < _CHANCE else ", which may be chance"
                 told += (
                     f" {a} less {b}: {100 * two.difference:+.0f} points "
@@ -156,6 +157,18 @@ def _sentences(  # noqa: PLR0913 - all that was found
         if n
     ]
     return said or ["No item has a verdict yet."]
+
+
+def _told_pairs(arms: Sequence[str], keys: Mapping[str, ItemKey]) -> set[tuple[str, str]]:
+    """Of two models those at one site, and where both are read by default; of one model all."""
+    models = {key.arm: key.unit.subject for key in keys.values()}
+    pairs = set(combinations(arms, 2))
+    told = {(a, b) for a, b in pairs if models[a] != models[b] and {_site(a), _site(b)} in _ALIKE}
+    return told or pairs
+
+
+def _site(arm: str) -> str:
+    return arm.rpartition(" ")[2]
 
 
 def _per_cent(share: float) -> str:

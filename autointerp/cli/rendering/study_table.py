@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +23,8 @@ from autointerp.core.study_report import (
 _GAP = 3
 _MOST_TEXT = 30
 """Characters that a column of texts claims; what is longer is broken into lines."""
+_MOST_ROWS = 40
+"""Of a table; its report has the rest."""
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -34,8 +37,10 @@ def print_study(report: StudyReport, console: Console) -> None:
     for table in report.tables:
         console.print()
         console.print(Text(visible(table.title), "bold"))
-        for part in _fitting(table, console.width):
+        for part in _fitting(replace(table, rows=table.rows[:_MOST_ROWS]), console.width):
             console.print(part)
+        if (more := len(table.rows) - _MOST_ROWS) > 0:
+            console.print(Text(f"and {more:,} rows more, in the report of --out and in --json"))
         if table.caption:
             console.print(Text(visible(table.caption), "dim"))
     for chart in report.charts:
