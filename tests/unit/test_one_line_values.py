@@ -129,6 +129,7 @@ def public_values(folder: Path) -> Iterator[Any]:
     yield a_causal_answer()
     yield from (a_find_report(), a_probe_report())
     yield autointerp.CausalRequest(EvidenceKind.STEERING)
+    yield autointerp.study_layers(dictionary=example)
 
 
 def a_report() -> autointerp.RescoreReport:
