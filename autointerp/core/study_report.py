@@ -81,6 +81,8 @@ class Series:
     values: tuple[StudyValue | None, ...]
     """One a place of the chart; None leaves a gap."""
 
+    __repr__ = brief_repr
+
 
 @dataclass(frozen=True, slots=True)
 class StudyChart:
