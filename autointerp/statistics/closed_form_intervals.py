@@ -16,8 +16,8 @@ from autointerp.statistics.scored_windows import Floats
 _NODES, _SHARES = ((part + shift) / 2 for part, shift in zip(leggauss(32), (1.0, 0.0), strict=True))
 
 
-def wilson_interval(n_right: int, n: int, *, confidence: float) -> tuple[float, float]:
-    """Wilson's interval of a rate of which ``n_right`` of ``n`` independent tries were seen."""
+def wilson_interval(n_right: float, n: float, *, confidence: float) -> tuple[float, float]:
+    """Wilson's interval of a rate: ``n_right`` of ``n`` independent tries, weighted ones too."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     rate = n_right / n
     middle = (rate + z * z / (2 * n)) / (1 + z * z / n)
