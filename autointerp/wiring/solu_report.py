@@ -18,7 +18,8 @@ from autointerp.core.study_report import (
 )
 from autointerp.statistics.closed_form_intervals import wilson_interval
 from autointerp.statistics.studies.agreement import Agreement, agreement
-from autointerp.statistics.studies.shares import SharesOfTwo, compare_shares
+from autointerp.statistics.studies.shares import SharesOfTwo
+from autointerp.wiring.solu_groups import Judged, compared_groups, group, judged
 
 _CONFIDENCE = 0.95
 _CHANCE = 0.05
@@ -31,12 +32,12 @@ _NOTES = (
     "counts for nothing. It knows no themes, so that its shares are lower bounds.",
     "Judges saw the items of all groups in one shuffled order, without model, layer or unit.",
     "Shares leave out items of which a judge was not sure; those are counted beside.",
-    "Intervals are Wilson's; of differences Newcombe's (1998, method 10); p-values deal the units "
-    "of a layer out anew between the two groups. Units are drawn from all layers alike.",
+    "Intervals of shares are Wilson's. Two models are compared within layers, of which units are "
+    "drawn alike: Newcombe's interval (1998, method 10), and a p-value by dealing the units of a "
+    "layer out anew between both. Two sites of one model are compared on the units that were "
+    "judged at both: Newcombe's interval for pairs, and McNemar's exact test. A p-value is that of "
+    "its own comparison, however many there are.",
 )
-
-Judged = Mapping[str, bool]
-"""Whether one rule covers it, by item; without those a judge is not sure of."""
 
 
 def solu_report(  # noqa: PLR0913 - what is told
@@ -62,13 +63,12 @@ def solu_report(  # noqa: PLR0913 - what is told
     """
     arms = list(dict.fromkeys(key.arm for key in keys.values()))
     judges = list(dict.fromkeys(verdict.judge for verdict in verdicts))
-    by_judge = {judge: _judged(verdicts, judge) for judge in judges}
+    by_judge = {judge: judged(verdicts, judge) for judge in judges}
     compared = {
-        (judge, a, b): compare_shares(first, second, seed=seed)
+        (judge, a, b): two
         for judge in judges
         for a, b in combinations(arms, 2)
-        if (first := _group(by_judge[judge], keys, a))
-        and (second := _group(by_judge[judge], keys, b))
+        if (two := compared_groups(by_judge[judge], keys, (a, b), seed)) is not None
     }
     agreed = {
         (one, other): _agreement(by_judge[one], by_judge[other], seed)
@@ -91,16 +91,6 @@ def solu_report(  # noqa: PLR0913 - what is told
         seed=seed,
         provenance=provenance,
     )
-
-
-def _judged(verdicts: Sequence[ItemVerdict], judge: str) -> Judged:
-    own = (v for v in verdicts if v.judge == judge and v.answer is not Answer.UNSURE)
-    return {verdict.item: verdict.answer is Answer.YES for verdict in own}
-
-
-def _group(judged: Judged, keys: Mapping[str, ItemKey], arm: str) -> list[tuple[int, bool]]:
-    own = ((keys[item], yes) for item, yes in judged.items())
-    return [(key.layer, yes) for key, yes in own if key.arm == arm]
 
 
 def _agreement(one: Judged, other: Judged, seed: int) -> Agreement | None:
@@ -130,7 +120,7 @@ def _sentences(  # noqa: PLR0913 - all that was found
         shares = [
             f"{_per_cent(sum(yes for _, yes in own) / len(own))} of {len(own)} ({arm})"
             for arm in arms
-            if (own := _group(by_judge[judge], keys, arm))
+            if (own := group(by_judge[judge], keys, arm))
         ]
         told = f"Judged by {judge}, one rule covers {'; '.join(shares)}."
         for (who, a, b), two in compared.items():
@@ -237,7 +227,7 @@ def _layers_table(
 ) -> StudyTable:
     rows = list[tuple[Cell, ...]]()
     for judge in judges:
-        groups = {arm: _group(by_judge[judge], keys, arm) for arm in arms}
+        groups = {arm: group(by_judge[judge], keys, arm) for arm in arms}
         for layer in sorted({layer for own in groups.values() for layer, _ in own}):
             shares = (_share([yes for n, yes in groups[arm] if n == layer]) for arm in arms)
             rows.append((judge, layer, *shares))
@@ -277,7 +267,7 @@ def _shares_chart(
     series = tuple(
         Series(
             judge,
-            tuple(_share([yes for _, yes in _group(by_judge[judge], keys, arm)]) for arm in arms),
+            tuple(_share([yes for _, yes in group(by_judge[judge], keys, arm)]) for arm in arms),
         )
         for judge in judges
     )

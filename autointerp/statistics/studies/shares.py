@@ -103,7 +103,7 @@ def compare_pairs(pairs: Sequence[tuple[bool, bool]]) -> SharesOfTwo:
     both, none = tally[True, True], tally[False, False]
     shares = (both + only_first, n), (both + only_second, n)
     spread = math.sqrt(math.prod(yes * (of - yes) for yes, of in shares))
-    excess = both * none - only_first * only_second
+    excess = float(both * none - only_first * only_second)
     # Continuity is corrected where they go together, as Newcombe does.
     excess = max(excess - n / 2, 0.0) if excess > 0 else excess
     correlation = excess / spread if spread else 0.0
