@@ -135,14 +135,17 @@ def shape_of_config(name: str, config: Mapping[str, Any]) -> ModelShape:
     kind = str(config.get("model_type") or config.get("original_architecture") or "")
     d_model = _size(name, config, "d_model")
     n_heads = _size(name, config, "n_heads")
-    gated = config.get("gated_mlp", kind not in _UNGATED)
+    # TransformerLens' own models, whose word for the activation is act_fn, say where they have one.
+    own = not kind and "act_fn" in config
+    gated = config.get("gated_mlp", not own and kind not in _UNGATED)
     return ModelShape(
         name=name,
         n_layers=_size(name, config, "n_layers"),
         d_model=d_model,
         d_mlp=_size(name, config, "d_mlp", default=_USUAL_WIDENING * d_model),
         n_heads=n_heads,
-        n_kv_heads=_positive(config.get("num_key_value_heads")) or n_heads,
+        n_kv_heads=_positive(config.get("num_key_value_heads", config.get("n_key_value_heads")))
+        or n_heads,
         d_head=_positive(config.get("head_dim", config.get("d_head"))) or d_model // n_heads,
         vocab=_size(name, config, "vocab"),
         n_ctx=_size(name, config, "n_ctx"),

@@ -32,7 +32,8 @@ _TOKENIZER_FILES = (
     "added_*.json",
 )
 _LABELLED = re.compile(r".*_(\d+)\.pth")
-_NEEDED = ("d_model", "n_layers", "n_heads", "d_head", "n_ctx", "d_vocab", "act_fn")
+_SIZES = ("d_model", "n_layers", "n_heads", "d_head", "n_ctx", "d_vocab", "d_mlp")
+_NEEDED = (*_SIZES[:-1], "act_fn")
 _PASSED = (
     *_NEEDED, "d_mlp", "attn_only", "final_rms", "eps", "gated_mlp", "n_key_value_heads",
     "rotary_dim", "rotary_base", "use_attn_scale", "attn_scale", "tokenizer_name",
@@ -162,6 +163,12 @@ def _checked(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in _NEEDED if name not in config]
     if missing:
         raise InputError(f"{folder / 'config.json'} lacks {', '.join(missing)}; copy it again")
+    for name in _SIZES:
+        if not isinstance(config.get(name), int | None):
+            raise InputError(
+                f"{folder / 'config.json'} has {config[name]!r} as {name}, which should be a whole "
+                "number; copy it again"
+            )
     positions = config.get("positional_embedding_type") or "standard"
     norm = config.get("normalization", config.get("normalization_type"))
     shortformer = config.get("shortformer_pos") or positions == "shortformer"

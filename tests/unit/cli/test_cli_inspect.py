@@ -140,6 +140,7 @@ def test_a_model_in_transformer_lens_own_layout_has_what_it_has_when_loaded(
     folder = write_tl_folder(tmp_path / "native", native_config(), native_model(n_steps=0))
     before, after = told(cli, str(folder)), told(cli, str(folder), "--load")
     assert before["hooks"] == after["hooks"]
+    assert (before["gated"], after["gated"]) == (False, False)
     assert {"blocks.N.mlp.hook_mid", "blocks.N.mlp.hook_post"} <= {
         h["hook"] for h in after["hooks"]
     }

@@ -15,6 +15,7 @@ from safetensors.torch import save_file
 from tiny import tiny_subject, tiny_tokenizer
 
 from autointerp.core.errors import InputError
+from autointerp.core.model_shape import shape_of_config
 from autointerp.subjects import load_subject
 from autointerp.subjects.tl_folder import legacy_name
 
@@ -98,6 +99,16 @@ def test_a_whole_configuration_and_native_names_are_read(
     save(weights, tmp_path / file)
     loaded = load_subject(str(tmp_path), device="cpu")
     torch.testing.assert_close(logits(loaded.bridge), logits(trained))
+
+
+@pytest.mark.parametrize("act_fn", ["solu_ln", "silu"])
+def test_the_sizes_that_its_configuration_tells_are_those_of_the_model(act_fn: str) -> None:
+    more = {"gated_mlp": True, "n_key_value_heads": 1} if act_fn == "silu" else {}
+    model = native_model(act_fn, n_steps=0, **more).original_model
+    shape = shape_of_config("toy", native_config(act_fn, **more))
+    matrices = {name: p for name, p in model.named_parameters() if p.ndim > 1}
+    assert shape.gated == bool(more)
+    assert shape.n_weights == sum(p.numel() for name, p in matrices.items() if "pos." not in name)
 
 
 def test_a_tokenizer_of_one_file_is_enough(tmp_path: Path, solu: Any) -> None:
@@ -253,6 +264,7 @@ def test_weights_of_another_configuration_are_told_from_damaged_ones(
         ({"use_normalization_before_and_after": True}, "norms behind each part of a block"),
         ({"normalization": "Batch"}, "norms of the kind Batch"),
         ({"num_experts": 4}, "a mixture of experts"),
+        ({"d_mlp": "24"}, r"config.json has '24' as d_mlp, which should be a whole number; copy"),
         ({"eps": "x"}, "NativeModel cannot be run on a short text: unsupported operand"),
     ],
 )
