@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from autointerp.wiring.memory_runs import label
     from autointerp.wiring.probe_runs import probe
     from autointerp.wiring.rescore_runs import rescore
+    from autointerp.wiring.study_latents import study_latents
     from autointerp.wiring.study_layers import study_layers
     from autointerp.wiring.study_solu import study_solu
 
@@ -105,6 +106,7 @@ __getattr__ = lazy_names(
         "wiring.memory_runs": "label",
         "wiring.probe_runs": "probe",
         "wiring.rescore_runs": "rescore",
+        "wiring.study_latents": "study_latents",
         "wiring.study_layers": "study_layers",
         "wiring.study_solu": "study_solu",
     },
@@ -171,6 +173,7 @@ __all__ = [
     "save_summary",
     "score_explanation",
     "simulation_scores",
+    "study_latents",
     "study_layers",
     "study_solu",
     "wrap_subject",
