@@ -58,7 +58,7 @@ _NOTES = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Group:
+class _Activity:
     """What one group of units does on the text, place by place."""
 
     hook: str
@@ -161,7 +161,7 @@ def _study(
 
 def _groups(
     model: SubjectModel, text: TokenCorpus, hooks: tuple[str, str], progress: Progress
-) -> tuple[_Group, _Group]:
+) -> tuple[_Activity, _Activity]:
     units = [HookUnits(hook, tuple(range(model.width(hook)))) for hook in hooks]
     plan = CollectPlan(token_means=False)
     summary = collect(model, text, units=units, plan=plan, progress=progress)
@@ -172,7 +172,7 @@ def _groups(
     return first, second
 
 
-def _group(hook: str, halves: Sequence[HookSummary], two_sided: bool) -> _Group:  # noqa: FBT001
+def _group(hook: str, halves: Sequence[HookSummary], two_sided: bool) -> _Activity:  # noqa: FBT001
     """Of all the text: what a unit does is asked here, and nothing is tested on it."""
     counts = np.sum([half.histogram for half in halves], axis=0).astype(np.float64)
     lowest = np.min([half.minimum for half in halves], axis=0)
@@ -184,7 +184,7 @@ def _group(hook: str, halves: Sequence[HookSummary], two_sided: bool) -> _Group:
     lower = np.where(is_low[:, None], -edges[1:][::-1], edges[:-1])
     dead = peaks <= 0
     least = np.where(dead, np.inf, _LEVEL_1 * peaks)[:, None]
-    return _Group(
+    return _Activity(
         hook,
         (signed * (lower >= 0)).sum(axis=1) / n if two_sided else _density(halves, n),
         (signed * (lower >= least)).sum(axis=1) / n,
@@ -197,7 +197,7 @@ def _density(halves: Sequence[HookSummary], n: NDArray[np.float64]) -> NDArray[n
     return np.asarray(active / n, dtype=np.float64)
 
 
-def _pairs(latents: _Group, neurons: _Group, n: int, seed: int) -> list[tuple[int, int]]:
+def _pairs(latents: _Activity, neurons: _Activity, n: int, seed: int) -> list[tuple[int, int]]:
     """(latent, neuron): latents that are alive, drawn, each with a neuron as often active."""
     there = [int(i) for i in np.flatnonzero(latents.activity > 0)]
     if len(there) < 2:
@@ -216,7 +216,7 @@ def _pairs(latents: _Group, neurons: _Group, n: int, seed: int) -> list[tuple[in
 
 def _report(
     asked: Mapping[str, Asked],
-    groups: tuple[_Group, _Group],
+    groups: tuple[_Activity, _Activity],
     pairs: Sequence[tuple[int, int]],
     labels: Dictionary,
 ) -> StudyReport:
@@ -312,7 +312,7 @@ def _share(n: int, of: int) -> StudyValue | None:
 
 
 def _unit_row(
-    name: str, group: _Group, places: Sequence[int], labels: Sequence[Label | None]
+    name: str, group: _Activity, places: Sequence[int], labels: Sequence[Label | None]
 ) -> tuple[Cell, ...]:
     n = len(group.dead)
     n_scored = sum(_score(label) is not None for label in labels)
@@ -353,7 +353,7 @@ def _difference_rows(
     return tuple(rows)
 
 
-def _cells(index: int, group: _Group, label: Label | None) -> tuple[Cell, Cell, Cell]:
+def _cells(index: int, group: _Activity, label: Label | None) -> tuple[Cell, Cell, Cell]:
     text = "no label" if label is None else label.reason or ""
     if label is not None and label.explanation is not None:
         text = label.explanation.text
@@ -362,7 +362,7 @@ def _cells(index: int, group: _Group, label: Label | None) -> tuple[Cell, Cell, 
 
 
 def _sentences(
-    latents: _Group, known: Sequence[Sequence[float]], paired: MeanDifference | None
+    latents: _Activity, known: Sequence[Sequence[float]], paired: MeanDifference | None
 ) -> list[str]:
     n, n_dead = len(latents.dead), int(latents.dead.sum())
     n_dense = int((latents.density > _DENSE).sum())

@@ -15,6 +15,7 @@ from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
 import autointerp as ai
 from autointerp.core.errors import InputError
 from autointerp.core.study_report import StudyReport, StudyValue
+from autointerp.subjects import open_sae
 
 N_DEAD = 4
 
@@ -25,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("latents")
     tiny_gpt2().save_pretrained(folder / "tiny")
     tiny_tokenizer().save_pretrained(folder / "tiny")
-    write_texts(folder, tiny_texts(160))
+    write_texts(folder, tiny_texts(300))
     tensors = sae_tensors()
     tensors["b_enc"][:N_DEAD] = -1e6
     write_sae(folder / "sae", tensors=tensors)
@@ -37,7 +38,7 @@ def study(folder: Path, **changes: Any) -> StudyReport:
         "sae": str(folder / "sae"),
         "units_each": 6,
         "corpus": str(folder / "texts"),
-        "tokens": 3000,
+        "tokens": 9000,
     }
     return ai.study_latents(str(folder / "tiny"), **{**options, **changes})
 
@@ -49,8 +50,8 @@ def table(report: StudyReport, title: str) -> list[tuple[Any, ...]]:
 def test_what_is_dead_and_dense_is_counted(made: Path) -> None:
     report = study(made)
     subject = ai.load_subject(str(made / "tiny"))
-    corpus = ai.load_corpus(str(made / "texts"), subject, n_tokens=3000)
-    hook = subject.attach(ai.open_sae(str(made / "sae")))
+    corpus = ai.load_corpus(str(made / "texts"), subject, n_tokens=9000)
+    hook = subject.attach(open_sae(str(made / "sae")))
     values = []
     for window in range(corpus.n_windows):
         ids = corpus[window].token_ids
