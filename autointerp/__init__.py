@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from autointerp.wiring.rescore_runs import rescore
     from autointerp.wiring.study_latents import study_latents
     from autointerp.wiring.study_layers import study_layers
+    from autointerp.wiring.study_ranks import study_ranks
     from autointerp.wiring.study_solu import study_solu
 
 __getattr__ = lazy_names(
@@ -108,6 +109,7 @@ __getattr__ = lazy_names(
         "wiring.rescore_runs": "rescore",
         "wiring.study_latents": "study_latents",
         "wiring.study_layers": "study_layers",
+        "wiring.study_ranks": "study_ranks",
         "wiring.study_solu": "study_solu",
     },
 )
@@ -175,6 +177,7 @@ __all__ = [
     "simulation_scores",
     "study_latents",
     "study_layers",
+    "study_ranks",
     "study_solu",
     "wrap_subject",
 ]

@@ -1,0 +1,138 @@
+"""Whether units are the best of their layer for their own labels: brute force and bad input."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
+
+import autointerp as ai
+from autointerp.core.errors import InputError
+from autointerp.core.ids import Side
+from autointerp.core.progress import SilentProgress
+from autointerp.dictionary.chosen_labels import chosen_labels
+from autointerp.store.labels.folder_store import FolderLabelStore
+from autointerp.wiring.own_label_ranks import rank_own_labels
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, and a run that labelled some of its neurons by rules."""
+    folder = tmp_path_factory.mktemp("ranks")
+    tiny_gpt2().save_pretrained(folder / "tiny")
+    tiny_tokenizer().save_pretrained(folder / "tiny")
+    texts = write_texts(folder, tiny_texts(300))
+    subject = ai.load_subject(str(folder / "tiny"))
+    corpus = ai.load_corpus(str(texts), subject, n_tokens=9000)
+    ai.label(subject, units="1:0-7", corpus=corpus, llm="none").save(folder / "run")
+    return folder
+
+
+def test_ranks_are_those_of_brute_force(made: Path) -> None:
+    dictionary = ai.open_dictionary(made / "run")
+    chosen = chosen_labels(dictionary, units=None, limit=None, seed=0)
+    ranks = list(
+        rank_own_labels(dictionary, chosen, subject=str(made / "tiny"), progress=SilentProgress())
+    )
+    assert [(one.unit, one.side) for one in ranks] == list(chosen)
+    subject = ai.load_subject(str(made / "tiny"))
+    corpus = ai.load_corpus(str(made / "texts"), subject, n_tokens=9000)
+    hook = chosen[0][0].hook
+    every = {hook: range(subject.width(hook))}
+    n_ranked = 0
+    for one in ranks:
+        label = dictionary.label(one.unit, one.side)
+        assert label is not None
+        if one.rank is None:
+            assert one.reason
+            continue
+        n_ranked += 1
+        trials = [t for t in label.result(label.preferred or "").trials if t.predicted is not None]
+        weights = np.concatenate([np.full(len(t.predicted or ()), t.weight) for t in trials])
+        predicted = np.concatenate([np.array(t.predicted) for t in trials])
+        lines = [subject.read_rows([corpus[t.window].token_ids], every)[0] for t in trials]
+        values = np.concatenate(lines, axis=1).astype(np.float64)
+        scores = {
+            (unit, side): weighted(np.maximum(0, sign * values[unit]), predicted, weights)
+            for unit in every[hook]
+            for side, sign in ((Side.POSITIVE, 1), (Side.NEGATIVE, -1))
+        }
+        own = scores[one.unit.index, one.side]
+        others = {
+            unit: max(scores[unit, side] for side in Side)
+            for unit in every[hook]
+            if unit != one.unit.index
+        }
+        assert one.own == pytest.approx(own, abs=1e-4)
+        assert one.own == pytest.approx(label.headline.value, abs=1e-4)
+        assert one.best_other == pytest.approx(max(others.values()), abs=1e-4)
+        assert one.rank == 1 + sum(value > own + 1e-4 for value in others.values())
+        assert one.margin == pytest.approx(own - max(others.values()), abs=2e-4)
+        assert one.low is not None
+        assert one.high is not None
+        assert one.low <= one.margin <= one.high or abs(one.margin) < 1
+    assert n_ranked >= 4
+
+
+def weighted(values: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> float:
+    if np.ptp(values) == 0 or np.ptp(predicted) == 0:
+        return -2.0
+    moments = np.cov(np.stack([values, predicted]), aweights=weights, ddof=0)
+    if min(moments[0, 0], moments[1, 1]) <= 0:
+        return -2.0
+    return float(moments[0, 1] / np.sqrt(moments[0, 0] * moments[1, 1]))
+
+
+def test_a_label_of_another_unit_is_followed_by_that_one(made: Path, tmp_path: Path) -> None:
+    """What describes one unit, put at another: the first follows it more closely."""
+    dictionary = ai.open_dictionary(made / "run")
+    best = max(
+        (label for label in dictionary if label.headline.value is not None),
+        key=lambda label: label.headline.value or 0.0,
+    )
+    label = dictionary.label(best.unit, best.side)
+    assert label is not None
+    folder = Path(shutil.copytree(made / "run", tmp_path / "run"))
+    other = replace(best.unit, index=(best.unit.index + 1) % 8)
+    FolderLabelStore(folder).put_label(replace(label, unit=other))
+    planted = ai.open_dictionary(folder)
+    [moved] = rank_own_labels(
+        planted, [(other, best.side)], subject=str(made / "tiny"), progress=SilentProgress()
+    )
+    assert moved.rank is not None
+    assert moved.rank > 1
+    assert moved.best_other == pytest.approx(best.headline.value, abs=0.2)
+    assert "more closely" in moved.sentence
+
+
+def test_the_report_counts_them_by_layer(made: Path, tmp_path: Path) -> None:
+    report = ai.study_ranks(made / "run", subject=str(made / "tiny"), out=tmp_path / "out")
+    [row] = next(t.rows for t in report.tables if t.title == "By hook point")
+    assert row[0] == "blocks.1.mlp.hook_post"
+    assert (tmp_path / "out" / "report.html").is_file()
+    assert re.match(r"\d+ of \d+ labelled units", report.paragraphs[0])
+
+
+def test_another_text_and_other_weights_are_refused(made: Path, tmp_path: Path) -> None:
+    moved = Path(shutil.copytree(made, tmp_path / "moved"))
+    manifest = moved / "run" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(made), str(moved)))
+    for path in (moved / "texts").iterdir():
+        path.write_text(f"{path.read_text()} and more")
+    with pytest.raises(InputError, match="its documents have changed"):
+        ai.study_ranks(moved / "run", subject=str(moved / "tiny"))
+    tiny_gpt2(n_layers=3).save_pretrained(moved / "tiny")
+    with pytest.raises(InputError, match="weights"):
+        ai.study_ranks(moved / "run", subject=str(moved / "tiny"))
+
+
+def test_what_has_no_label_is_refused(made: Path) -> None:
+    with pytest.raises(InputError, match="has no label of 0:3"):
+        ai.study_ranks(made / "run", units="0:3")
+    with pytest.raises(InputError, match="limit is 0"):
+        ai.study_ranks(made / "run", limit=0)
