@@ -44,7 +44,8 @@ class OwnLabelRank:
         if self.rank == 1:
             return f"the best of {self.n_units:,} units of its layer for its label ({self.own:.2f})"
         assert self.other is not None
+        other = f"{self.other.layer}:{self.other.index}"
         return (
-            f"rank {self.rank:,} of {self.n_units:,}: {self.other.layer}:{self.other.index} follows "
-            f"its label more closely ({self.best_other:.2f} against {self.own:.2f})"
+            f"rank {self.rank:,} of {self.n_units:,}: {other} follows its label more closely "
+            f"({self.best_other:.2f} against {self.own:.2f})"
         )
