@@ -86,6 +86,12 @@ def control_words(measure: Measure) -> str:
     return _WORDS[measure.quantity].control.format(said)
 
 
+def brief_name(name: str) -> str:
+    """``sae_mine/131`` of a latent, as tables write it; other names as they are."""
+    ending = name.rpartition(".")[2]
+    return name if ending.startswith("hook_") else ending
+
+
 def chance_words(near: NearUnits) -> str:
     """Why there are no units, or how near random directions would be."""
     if near.chance is None:

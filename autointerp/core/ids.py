@@ -125,7 +125,8 @@ class UnitName:
         match = _NAME.fullmatch(text.strip())
         if match is None:
             raise InputError(
-                f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131"
+                f"{shortened(text)} is not a unit; write 5:131 or blocks.5.mlp.hook_post/131, or "
+                "sae_mine/131 for a latent, as tables name it"
             )
         layer = match["layer"] or (match[3] if match["hook"] else None)
         return cls(

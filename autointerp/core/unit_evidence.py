@@ -173,6 +173,17 @@ class NearUnits:
 
     __repr__ = brief_repr
 
+    def names(self, hook: str) -> tuple[str, ...]:
+        """Their names as ``show`` takes them, near a unit of that hook point.
+
+        ``5:131`` is a neuron of layer 5. Units like a latent are latents, which have the name of
+        their hook point in front.
+        """
+        of_hook = self.relation in {Relation.LIKE_INPUT, Relation.LIKE_OUTPUT}
+        if of_hook and ".mlp.hook_" not in hook:
+            return tuple(f"{hook}/{one.index}" for one in self.units)
+        return tuple(f"{one.layer}:{one.index}" for one in self.units)
+
 
 @dataclass(frozen=True, slots=True)
 class UnitEvidence:

@@ -111,7 +111,7 @@ def label_row(label: Label) -> Row:
         **{name: _preferred(label, name).value for name in ("auprc", "f1", "iou")},
         "llm_null": label.score(f"{label.llm.scorer}_null").value if label.llm else None,
         **{name: label.score_of(label.llm, name).value for name in MARGINS},
-        **_evidence(label.evidence),
+        **_evidence(label.evidence, label.unit.hook),
         "kinds": [one.kind.value for one in kinds_of(label)] or None,
     }
 
@@ -219,13 +219,10 @@ def _source(label: Label) -> Row:
     }
 
 
-def _evidence(evidence: UnitEvidence | None) -> Row:
+def _evidence(evidence: UnitEvidence | None, hook: str) -> Row:
     if evidence is None:
         return dict.fromkeys([*map(str, Quantity), *map(str, Relation)])
-    near: Row = {
-        one.relation.value: [f"{unit.layer}:{unit.index}" for unit in one.units] or None
-        for one in evidence.near
-    }
+    near: Row = {one.relation.value: list(one.names(hook)) or None for one in evidence.near}
     values: Row = {quantity.value: evidence.value(quantity) for quantity in Quantity}
     return {**values, **dict.fromkeys(map(str, Relation)), **near}
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from autointerp.core.evidence_words import (
+    brief_name,
     chance_words,
     control_words,
     relation_title,
@@ -93,8 +94,8 @@ def _linked(
 ) -> Iterator[NearUnitLink]:
     own = near.relation in {Relation.LIKE_INPUT, Relation.LIKE_OUTPUT}
     is_neuron = ".mlp.hook_" in unit.hook
-    for one in near.units:
+    for one, name in zip(near.units, near.names(unit.hook), strict=True):
         hook = unit.hook if own else f"blocks.{one.layer}.{unit.hook.split('.', 2)[2]}"
         other = UnitId(unit.subject, hook, one.index)
         link = links.unit(other) if (own or is_neuron) and holds(other) else ""
-        yield NearUnitLink(f"{one.layer}:{one.index}", link, one.cosine)
+        yield NearUnitLink(brief_name(name), link, one.cosine)

@@ -87,6 +87,20 @@ def test_pairs_are_scored_and_told(made: Path, tmp_path: Path) -> None:
     assert isinstance(paired[1], StudyValue)
     assert paired[1].value == pytest.approx(float(np.mean([a - b for a, b in both])))
     assert "latents" in report.paragraphs[0]
+    # What the token tables alone differ by stands beside it, of the same pairs.
+    labels = ai.open_dictionary(tmp_path / "out" / "labels")
+    tables = {(one.unit.hook, one.unit.index): one.score("lookup").value for one in labels}
+    hooks = (f"{HOOK}.sae_sae", "blocks.1.mlp.hook_post")
+    differences = []
+    for row in pairs:
+        if row[1] is not None and row[4] is not None:
+            places = (int(str(row[at]).split(" ")[0]) for at in (0, 3))
+            first, second = map(tables.get, zip(hooks, places, strict=True))
+            if first is not None and second is not None:
+                differences.append(first - second)
+    beside = table(report, "Latents less neurons")[1]
+    assert beside[0] == f"token table, in {len(differences)} pairs"
+    assert beside[1].value == pytest.approx(float(np.mean(differences)))
     again = study(made, out=tmp_path / "out", resume=True)
     assert again == report
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from autointerp.cli.rendering.console import visible
 from autointerp.core.causal_words import in_words
 from autointerp.core.evidence_words import (
+    brief_name,
     chance_words,
     control_words,
     relation_title,
@@ -52,6 +53,8 @@ def evidence_parts(label: Label) -> Iterator[RenderableType]:
     for measure in evidence.measures:
         grid.add_row(title_of(measure.quantity), value_words(measure), control_words(measure))
     for near in evidence.near:
-        units = ", ".join(f"{u.layer}:{u.index} {u.cosine:+.2f}" for u in near.units)
+        names = (brief_name(name) for name in near.names(label.unit.hook))
+        cosines = (unit.cosine for unit in near.units)
+        units = ", ".join(f"{n} {c:+.2f}" for n, c in zip(names, cosines, strict=True))
         grid.add_row(relation_title(near.relation), units or "–", chance_words(near))
     yield grid

@@ -113,7 +113,7 @@ class LineProgress(Progress):
         # What begins again and again for parts of a longer stage is told once.
         inside = any(one.is_open for name, one in self._stages.items() if name != stage)
         if total and not (inside and stage in self._stages):
-            self._line(f"{stage}: {total:,} {unit}")
+            self._line(f"{stage}: {total:,} {unit.removesuffix('s') if total == 1 else unit}")
         self._stages[stage] = _Stage(total, unit, self._clock(), inside)
 
     @override

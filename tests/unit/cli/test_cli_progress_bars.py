@@ -30,6 +30,12 @@ def test_a_log_gets_a_line_a_stage() -> None:
     ]
 
 
+def test_one_of_something_is_said_so() -> None:
+    output = io.StringIO()
+    LineProgress(Console(file=output, width=80)).start("ablation", 1, "units")
+    assert output.getvalue() == "ablation: 1 unit\n"
+
+
 def test_a_terminal_gets_bars_with_counts_and_a_stage_may_begin_again() -> None:
     output = io.StringIO()
     found = shown(Console(file=output, width=100, force_terminal=True), output)

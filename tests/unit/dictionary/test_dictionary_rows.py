@@ -89,6 +89,15 @@ def test_evidence_has_its_columns() -> None:
     assert tuple(row) == COLUMNS
     assert (row["output_norm"], row["norm_times_bias"], row["input_norm"]) == (2.5, None, None)
     assert (row["upstream"], row["downstream"]) == (["4:7", "3:1"], None)
+    like = UnitEvidence((), (NearUnits(Relation.LIKE_INPUT, (NearUnit(5, 7, 0.3),), 0.1), near))
+    for hook, name in (
+        ("blocks.5.mlp.hook_post", "5:7"),
+        # 5:7 is a neuron, and what is like a latent is a latent.
+        ("blocks.5.hook_resid_post.sae_x", "blocks.5.hook_resid_post.sae_x/7"),
+        ("blocks.5.mlp.experts.3.hook_post", "blocks.5.mlp.experts.3.hook_post/7"),
+    ):
+        row = label_row(replace(make_label(), unit=make_unit(hook=hook), evidence=like))
+        assert (row["like_input"], row["upstream"]) == ([name], ["4:7", "3:1"])
     told = UnitEvidence((Measure(Quantity.TOKEN_SHARE, 0.62, None, 0.5, 0.7),))
     assert label_row(replace(make_label(), evidence=told))["kinds"] == ["current_token"]
 

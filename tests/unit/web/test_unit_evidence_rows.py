@@ -60,7 +60,7 @@ def test_near_units_are_links_where_they_have_a_page() -> None:
     for hook, linked in (
         ("blocks.5.mlp.hook_post", ["5:7", "4:7"]),
         # What is near a latent in another layer is a neuron, not the latent of that number.
-        ("blocks.5.hook_resid_post.sae_x", ["5:7"]),
+        ("blocks.5.hook_resid_post.sae_x", ["sae_x/7"]),
     ):
         unit = make_unit(hook=hook)
         label = replace(make_label(), evidence=EVIDENCE)
