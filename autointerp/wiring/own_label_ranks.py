@@ -41,7 +41,7 @@ Lines = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class _HookLines:
     """What all units of a hook point do on some windows, one after the other."""
 
     values: Lines
@@ -132,7 +132,7 @@ def _read(
     hook: str,
     windows: Sequence[int],
     progress: Progress,
-) -> _Layer:
+) -> _HookLines:
     lengths = {w: int(corpus.starts[w + 1] - corpus.starts[w]) for w in windows}
     n_tokens, width = sum(lengths.values()), subject.width(hook)
     if (n_bytes := 4 * width * n_tokens) > _MOST_BYTES:
@@ -158,11 +158,11 @@ def _read(
             values[:, places[window]] = row[: lengths[window]].T
             at += lengths[window]
         progress.advance("read", len(some))
-    return _Layer(values, places)
+    return _HookLines(values, places)
 
 
 def _ranked(
-    layer: _Layer, labels: Sequence[Label], trials: Sequence[Sequence[Trial]], seed: int
+    layer: _HookLines, labels: Sequence[Label], trials: Sequence[Sequence[Trial]], seed: int
 ) -> Iterator[OwnLabelRank]:
     n_tokens = layer.values.shape[1]
     predicted = np.zeros((n_tokens, len(labels)), dtype=np.float32)
@@ -185,7 +185,7 @@ def _ranked(
 
 
 def _rank(
-    layer: _Layer,
+    layer: _HookLines,
     label: Label,
     trials: Sequence[Trial],
     found: Mapping[Side, NDArray[np.float64]],
@@ -229,12 +229,12 @@ def _rank(
     )
 
 
-def _line(layer: _Layer, index: int, side: Side, window: int) -> Lines:
+def _line(layer: _HookLines, index: int, side: Side, window: int) -> Lines:
     line: Lines = layer.values[index, layer.places[window]]
     return np.maximum(0, line if side is Side.POSITIVE else -line)
 
 
-def _without(layer: _Layer, label: Label, n_windows: int, reason: str) -> OwnLabelRank:
+def _without(layer: _HookLines, label: Label, n_windows: int, reason: str) -> OwnLabelRank:
     nothing = (None,) * 7
     n_units = len(layer.values)
     return OwnLabelRank(label.unit, label.side, n_units, n_windows, *nothing, reason=reason)
