@@ -232,7 +232,7 @@ def _sentences(
             f"Labels of latents have a median score of {medians[0]}, those of neurons that are as "
             f"often active {medians[1]}."
         )
-    for one, what in ((paired, "the score of the latent"), (tables, "the token table's of it")):
+    for one, what in ((paired, "the score of the latent"), (tables, "that of its token table")):
         if one is not None and one.low is not None and one.p_value is not None:
             sure = "" if one.p_value < 0.05 else "; it may be chance"
             said.append(
