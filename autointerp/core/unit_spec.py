@@ -40,6 +40,7 @@ _FILE = re.compile(
     re.DOTALL,
 )
 _RANDOM = re.compile(r"random:([0-9]+)(?:@([0-9]{1,6}(?:,[0-9]{1,6})*))?")
+_SEVERAL = re.compile(r"(.+):([0-9]+(?:-[0-9]+)?(?:,[0-9]+(?:-[0-9]+)?)+)", re.DOTALL)
 # Where an item begins, so that commas in between belong to a path.
 _BEGINS = re.compile(r",(?=\s*(?:[0-9]+:|blocks\.[0-9]+\.|layer:|sae:|dirs:))")
 
@@ -162,6 +163,9 @@ def _item(item: str, spec: str) -> HookItem | FileItem:
         return HookItem(f"blocks.{int(layer[1])}.mlp.hook_post", None, usual=True)
     if file := _FILE.fullmatch(item):
         kind: Literal["sae", "dirs"] = "sae" if file["kind"] == "sae" else "dirs"
+        if (several := _SEVERAL.fullmatch(item)) is not None:
+            each = ",".join(f"{several[1]}:{one}" for one in several[2].split(","))
+            raise InputError(f"units {shortened(item)}: each range names its file; write {each}")
         chosen = _random(file["random"]) if file["random"] else _indices(file, item)
         return FileItem(kind, file["path"], "all" if file["all"] else chosen, file["hook"])
     match = _ITEM.fullmatch(item)

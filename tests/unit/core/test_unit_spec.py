@@ -177,3 +177,10 @@ def test_no_file_is_opened_but_those_that_the_specification_names(text: str) -> 
             accepted = "is not of the form" not in str(error)
     assert accepted or spec is None
     assert [path for path in opened if not any(path.startswith(name) for name in named)] == []
+
+
+def test_several_ranges_of_one_file_are_refused_with_how_to_write_them() -> None:
+    with pytest.raises(InputError, match="each range names its file; write sae:a:1,sae:a:3-4$"):
+        parse_unit_spec("sae:a:1,3-4")
+    assert parse_unit_spec("sae:a:1,sae:a:3-4").paths == ("a", "a")
+    assert parse_unit_spec("sae:a,b:3-4").paths == ("a,b",)
