@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     from autointerp.wiring.study_latents import study_latents
     from autointerp.wiring.study_layers import study_layers
     from autointerp.wiring.study_ranks import study_ranks
+    from autointerp.wiring.study_seeds import study_seeds
     from autointerp.wiring.study_solu import study_solu
 
 __getattr__ = lazy_names(
@@ -110,6 +111,7 @@ __getattr__ = lazy_names(
         "wiring.study_latents": "study_latents",
         "wiring.study_layers": "study_layers",
         "wiring.study_ranks": "study_ranks",
+        "wiring.study_seeds": "study_seeds",
         "wiring.study_solu": "study_solu",
     },
 )
@@ -178,6 +180,7 @@ __all__ = [
     "study_latents",
     "study_layers",
     "study_ranks",
+    "study_seeds",
     "study_solu",
     "wrap_subject",
 ]

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from autointerp.cli import study_of_latents, study_of_layers, study_of_ranks, study_of_solu
+from autointerp.cli import (
+    study_of_latents,
+    study_of_layers,
+    study_of_ranks,
+    study_of_seeds,
+    study_of_solu,
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -13,6 +19,12 @@ def register(app: typer.Typer) -> None:
         help="Studies of labels and units, each with a report: HTML and JSON.",
         no_args_is_help=True,
     )
-    for commands in (study_of_layers, study_of_ranks, study_of_latents, study_of_solu):
+    for commands in (
+        study_of_layers,
+        study_of_seeds,
+        study_of_ranks,
+        study_of_latents,
+        study_of_solu,
+    ):
         commands.register(studies)
     app.add_typer(studies, name="study")

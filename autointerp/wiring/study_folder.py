@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from autointerp.core.errors import DamagedError, InputError
 from autointerp.core.files import read_file, storage_errors, write_atomic
@@ -41,6 +43,16 @@ def begin_study(
         raise InputError(
             f"{folder} holds results of this study; add --resume to continue or {_OTHER}"
         )
+
+
+@contextmanager
+def study_place(given: Path | None) -> Iterator[Path]:
+    """Where labels of a study are made: its folder, or one that is gone after the block."""
+    if given is not None:
+        yield given
+        return
+    with TemporaryDirectory(prefix="autointerp-study-") as made:
+        yield Path(made)
 
 
 def finish_study(folder: Path, report: StudyReport) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from autointerp.core.config import NO_LLM
 from autointerp.core.errors import InputError
@@ -15,7 +13,7 @@ from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.settings import Settings
 from autointerp.subjects import all_neurons, load_subject
 from autointerp.wiring.layer_report import LayerRequest, layer_report
-from autointerp.wiring.study_folder import begin_study, finish_study
+from autointerp.wiring.study_folder import begin_study, finish_study, study_place
 from autointerp.wiring.study_runs import labelled, provenance_of, study_job
 
 LABELS = "labels"
@@ -85,7 +83,7 @@ def study_layers(  # noqa: PLR0913 - a convenience for notebooks
         }
         asked = {**options, "units": units}
         job = study_job({**options, "units": units or "all"})
-        with _folder(folder) as place:
+        with study_place(folder) as place:
             if folder is not None:
                 begin_study(folder, "layers", asked, resume=resume)
             if units is None:
@@ -95,15 +93,6 @@ def study_layers(  # noqa: PLR0913 - a convenience for notebooks
     if folder is not None:
         finish_study(folder, report)
     return report
-
-
-@contextmanager
-def _folder(given: Path | None) -> Iterator[Path]:
-    if given is not None:
-        yield given
-        return
-    with TemporaryDirectory(prefix="autointerp-study-") as made:
-        yield Path(made)
 
 
 def _some_of_each_layer(name: str, settings: Settings) -> str:

@@ -15,8 +15,10 @@ from autointerp.core.errors import InputError, first_problem
 from autointerp.core.job_fields import spelled_out
 from autointerp.core.progress import Progress
 from autointerp.dictionary import Dictionary, open_dictionary
-from autointerp.dictionary.manifest import Manifest
+from autointerp.dictionary.manifest import MANIFEST, Manifest
+from autointerp.pipeline import with_stored_names
 from autointerp.settings import Settings
+from autointerp.store.run_folder import stored_job
 from autointerp.wiring.runs import run_job
 
 
@@ -41,14 +43,19 @@ def labelled(  # noqa: PLR0913 - a job and where it is done
     *,
     collected: Path | None = None,
     keep_collection: bool = False,
+    n_units: int | None = None,
 ) -> Dictionary:
     """The labels of a job in a folder; those that are there already are not made again.
+
+    Where all of them are, with `n_units` given, no model is loaded.
 
     Raises:
         InputError: the job or the folder is wrong.
         UpstreamError: the LLM cannot be used; finished labels are kept.
         StorageError: the disk refuses; finished labels are kept.
     """
+    if n_units is not None and _is_whole(folder, job, n_units):
+        return open_dictionary(folder)
     run_job(
         job,
         out=folder,
@@ -59,6 +66,14 @@ def labelled(  # noqa: PLR0913 - a job and where it is done
         keep_collection=keep_collection,
     )
     return open_dictionary(folder)
+
+
+def _is_whole(folder: Path, job: JobSpec, n_units: int) -> bool:
+    if not (folder / MANIFEST).is_file():
+        return False
+    counts = open_dictionary(folder).manifest.counts
+    is_same = stored_job(folder) == with_stored_names(job)
+    return is_same and counts.labels == n_units and not counts.failed
 
 
 def provenance_of(made: Manifest) -> dict[str, str]:

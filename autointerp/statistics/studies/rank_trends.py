@@ -23,7 +23,7 @@ Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class RankTrend:
-    """Spearman's rank correlation of a number with the layer."""
+    """Spearman's rank correlation, of a number with the layer or of two runs."""
 
     value: float
     low: float | None
@@ -87,9 +87,7 @@ def rank_trend(groups: Sequence[int], values: Sequence[float], *, seed: int) -> 
         return RankTrend(value, None, None, n)
     rng = np.random.default_rng(seed)
     drawn = [_resampled(layer, ordered, members, rng) for _ in range(_N_BOOTSTRAP)]
-    known = np.clip([one for one in drawn if one is not None], -_NEARLY_ONE, _NEARLY_ONE)
-    middle, reach = math.atanh(value), t_quantile(0.95, df) * float(np.arctanh(known).std(ddof=1))
-    return RankTrend(value, math.tanh(middle - reach), math.tanh(middle + reach), n)
+    return _on_fishers_scale(value, drawn, n, df=df)
 
 
 def _resampled(
@@ -108,6 +106,39 @@ def spearman(first: Sequence[float] | Floats, second: Sequence[float] | Floats) 
     """The rank correlation of two rows, ties at their mean rank; None where one is constant."""
     places = _places(np.asarray(first)), _places(np.asarray(second))
     return _weighted_spearman(*places, np.ones(len(places[0]))) if len(places[0]) > 1 else None
+
+
+def mean_spearman(pairs: Sequence[tuple[Floats, Floats]], *, seed: int) -> RankTrend | None:
+    """The mean rank correlation of pairs of rows of the same units; None where one is constant.
+
+    Its interval is made as that of `rank_trend`, units drawn anew in all pairs alike.
+    """
+    placed = [(_places(a), _places(b)) for a, b in pairs]
+    n = len(placed[0][0]) if placed else 0
+    value = _mean_weighted(placed, np.ones(n)) if n > 1 else None
+    if value is None:
+        return None
+    if n < _FEWEST or abs(value) > _NEARLY_ONE:
+        return RankTrend(value, None, None, n)
+    rng = np.random.default_rng(seed)
+    scale = n / (n - 1)
+    drawn = []
+    for _ in range(_N_BOOTSTRAP):
+        counts = np.bincount(rng.integers(n, size=n - 1), minlength=n)
+        drawn.append(_mean_weighted(placed, counts.astype(np.float64) * scale))
+    return _on_fishers_scale(value, drawn, n, df=n - 1)
+
+
+def _mean_weighted(pairs: Sequence[tuple[Ints, Ints]], weights: Floats) -> float | None:
+    values = [_weighted_spearman(a, b, weights) for a, b in pairs]
+    known = [one for one in values if one is not None]
+    return sum(known) / len(known) if len(known) == len(values) else None
+
+
+def _on_fishers_scale(value: float, drawn: Sequence[float | None], n: int, *, df: int) -> RankTrend:
+    known = np.clip([one for one in drawn if one is not None], -_NEARLY_ONE, _NEARLY_ONE)
+    middle, reach = math.atanh(value), t_quantile(0.95, df) * float(np.arctanh(known).std(ddof=1))
+    return RankTrend(value, math.tanh(middle - reach), math.tanh(middle + reach), n)
 
 
 def _places(values: NDArray[np.generic]) -> Ints:
