@@ -17,7 +17,7 @@ from autointerp.core.study_report import (
     StudyValue,
 )
 from autointerp.statistics.closed_form_intervals import wilson_interval
-from autointerp.statistics.studies.agreement import Agreement, agreement
+from autointerp.statistics.studies.agreement import JudgeAgreement, agreement
 from autointerp.statistics.studies.shares import SharesOfTwo
 from autointerp.wiring.solu_groups import Judged, compared_groups, group, judged
 
@@ -93,7 +93,7 @@ def solu_report(  # noqa: PLR0913 - what is told
     )
 
 
-def _agreement(one: Judged, other: Judged, seed: int) -> Agreement | None:
+def _agreement(one: Judged, other: Judged, seed: int) -> JudgeAgreement | None:
     both = sorted(one.keys() & other.keys())
     return agreement([(one[item], other[item]) for item in both], seed=seed)
 
@@ -112,7 +112,7 @@ def _sentences(  # noqa: PLR0913 - all that was found
     by_judge: Mapping[str, Judged],
     keys: Mapping[str, ItemKey],
     compared: Mapping[tuple[str, str, str], SharesOfTwo],
-    agreed: Mapping[tuple[str, str], Agreement | None],
+    agreed: Mapping[tuple[str, str], JudgeAgreement | None],
     failed: Mapping[str, int],
 ) -> list[str]:
     said = []
@@ -199,7 +199,7 @@ def _differences_table(compared: Mapping[tuple[str, str, str], SharesOfTwo]) -> 
     return StudyTable("Differences of the shares", columns, rows)
 
 
-def _agreement_table(agreed: Mapping[tuple[str, str], Agreement | None]) -> StudyTable:
+def _agreement_table(agreed: Mapping[tuple[str, str], JudgeAgreement | None]) -> StudyTable:
     rows = tuple(
         (f"{one}, {other}", 0, None, None)
         if how is None

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class JudgeAgreement:
     """Of two judges on the items that both judged."""
 
     n: int
@@ -25,7 +25,7 @@ class Agreement:
 
 def agreement(
     pairs: Sequence[tuple[bool, bool]], *, seed: int, n_resamples: int = 2000
-) -> Agreement | None:
+) -> JudgeAgreement | None:
     """Cohen's kappa of two judges' answers, with a bootstrap interval over items.
 
     None without an item. Resamples in which chance explains all count as no agreement beyond it.
@@ -41,9 +41,9 @@ def agreement(
     [kappa] = _kappas(kinds[None].astype(float))
     share = float((kinds[0] + kinds[3]) / n)
     if np.isnan(kappa):
-        return Agreement(n, share, None, None, None)
+        return JudgeAgreement(n, share, None, None, None)
     low, high = np.quantile(np.nan_to_num(_kappas(drawn.astype(float)), nan=0.0), [0.025, 0.975])
-    return Agreement(n, share, float(kappa), float(min(low, kappa)), float(max(high, kappa)))
+    return JudgeAgreement(n, share, float(kappa), float(min(low, kappa)), float(max(high, kappa)))
 
 
 def _kappas(counts: NDArray[np.float64]) -> NDArray[np.float64]:
