@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from autointerp.core import VERSION
 from autointerp.core.config import JobSpec
 from autointerp.core.errors import InputError, first_problem
-from autointerp.core.job_fields import spelled_out
+from autointerp.core.job_fields import OPTION_PLACES, put_field, spelled_out
 from autointerp.core.progress import Progress
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.dictionary.manifest import MANIFEST, Manifest
@@ -30,7 +30,11 @@ def study_job(options: Mapping[str, Any]) -> JobSpec:
     """
     given = {name: value for name, value in options.items() if value is not None}
     try:
-        return JobSpec(**spelled_out(given))
+        whole = spelled_out(given)
+        if "seed" in given:
+            for place in OPTION_PLACES["seed"]:
+                put_field(whole, place, given["seed"])
+        return JobSpec(**whole)
     except ValidationError as error:
         raise InputError(first_problem(error, whole="the job")) from error
 

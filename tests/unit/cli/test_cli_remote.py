@@ -102,7 +102,7 @@ def test_wait_follows_a_job_to_its_end(cli: Cli, service: Service) -> None:
     ended = cli("wait", job)
     later.join()
     assert (ended.code, "succeeded" in ended.out) == (0, True)
-    assert "label: 1 labels" in ended.err
+    assert "label: 1 label" in ended.err
 
 
 def test_units_that_failed_are_listed_with_exit_code_1(cli: Cli, service: Service) -> None:

@@ -114,6 +114,9 @@ def test_a_study_goes_on_where_it_stopped(
     assert [name[-6:] for name in runs] == ["seed-0", "seed-1"]
     labels = json.loads((out / "runs" / runs[0] / "job.json").read_text())
     assert labels["units"].count(",") == 7
+    made = [json.loads((out / "runs" / run / "manifest.json").read_text()) for run in runs]
+    assert [one["seeds"] for one in made] == [dict.fromkeys(made[0]["seeds"], n) for n in (0, 1)]
+    assert made[0]["split_hash"] != made[1]["split_hash"]
     for left in ("study.json", "report.html", f"runs/{runs[1]}/manifest.json"):
         (out / left).unlink()
     refused = cli(*words)
