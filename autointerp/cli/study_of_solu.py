@@ -13,6 +13,7 @@ from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import say, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 from autointerp.cli.study_output import StudyOut, StudySeed, resumable, show_study
+from autointerp.core.blind_study import checked_person
 from autointerp.core.errors import InputError
 
 _HELPS = {
@@ -35,7 +36,9 @@ _Sites = Annotated[
 ]
 _Neurons = Annotated[int, typer.Option("--neurons", help="Neurons of each model.", min=1)]
 _Firings = Annotated[int, typer.Option("--firings", help="Strongest windows of each.", min=5)]
-_Port = Annotated[int, typer.Option("--port", help="Of the page of --judge person; 0: any.")]
+_Port = Annotated[
+    int, typer.Option("--port", help="Of the page of --judge person; 0: any.", min=0, max=65_535)
+]
 
 
 class Judge(StrEnum):
@@ -52,6 +55,7 @@ _Judge = Annotated[
         "--judge", help="rules alone, an LLM as well, or a person on a page with two keys."
     ),
 ]
+_AGAIN = "by the same command"
 _Name = Annotated[str, typer.Option("--name", help="Of the person who judges.")]
 
 
@@ -86,12 +90,13 @@ def register(studies: typer.Typer) -> None:
             raise InputError("--llm and --judge llm belong together; give both or neither")
         if judge is Judge.PERSON and out is None:
             raise InputError("a person's verdicts are kept in the folder of --out; name one")
+        person = checked_person(name)
         say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.settings import read_settings  # noqa: PLC0415
         from autointerp.wiring.study_solu import study_solu  # noqa: PLC0415
 
-        with resumable(out), shown_progress() as progress:
+        with resumable(out, by=_AGAIN), shown_progress() as progress:
             report = study_solu(
                 first,
                 second,
@@ -112,7 +117,7 @@ def register(studies: typer.Typer) -> None:
             from autointerp.wiring.blind_folder import BlindFolder  # noqa: PLC0415
             from autointerp.wiring.study_solu import report_of  # noqa: PLC0415
 
-            with resumable(out):
-                judge_on_a_page(BlindFolder(out), name, port=port, tell=say)
+            with resumable(out, by=_AGAIN):
+                judge_on_a_page(BlindFolder(out), person, port=port, tell=say)
             report = report_of(BlindFolder(out), dict(report.asked))
         show_study(report, out, as_json=as_json)

@@ -20,13 +20,18 @@ StudySeed = Annotated[int, typer.Option("--seed", help="Seed of everything rando
 
 
 @contextmanager
-def resumable(out: Path | None) -> Iterator[None]:
-    """Says how a study that is interrupted goes on, and ends the command."""
+def resumable(out: Path | None, *, by: str = "with --resume") -> Iterator[None]:
+    """Says how a study that is interrupted goes on, and ends the command.
+
+    Args:
+        out: the study's folder.
+        by: what is done to continue it.
+    """
     try:
         yield
     except KeyboardInterrupt:
         kept = "nothing is kept without --out"
-        say(f"interrupted; {kept if out is None else f'continue {out} with --resume'}")
+        say(f"interrupted; {kept if out is None else f'continue {out} {by}'}")
         raise typer.Exit(ExitCode.INTERRUPTED) from None
 
 

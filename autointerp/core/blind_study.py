@@ -6,11 +6,18 @@ import math
 from dataclasses import dataclass
 from enum import StrEnum
 
+from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.one_line import brief_repr
 
 MOST_COVERED = 0.8
 """Share of a unit's strongest firings that one rule has to cover (Elhage et al. 2022)."""
+
+RULES = "rules"
+"""The judge that always judges."""
+LLM_JUDGE = "LLM "
+"""What names of LLMs as judges begin with."""
+_LONGEST_NAME = 60
 
 
 class Answer(StrEnum):
@@ -73,3 +80,18 @@ class ItemVerdict:
     """In words, where the judge names one."""
     n_covered: int | None = None
     """Firings that it covers, where the judge says how many."""
+
+
+def checked_person(name: str) -> str:
+    """The name of a person as a judge, without blanks around it.
+
+    Raises:
+        InputError: it is empty, too long, not printable, or that of another kind of judge, whose
+            verdicts it would change.
+    """
+    bare = name.strip()
+    if not bare or len(bare) > _LONGEST_NAME or not bare.isprintable():
+        raise InputError(f"--name is {name!r}; give one of 1 to {_LONGEST_NAME} printable letters")
+    if bare.lower() == RULES or bare.lower().startswith(LLM_JUDGE.lower()):
+        raise InputError(f"--name is {name!r}, which means another judge; give a person's name")
+    return bare

@@ -20,6 +20,7 @@ from autointerp.explainers.explainer import (
 )
 from autointerp.explainers.prompting import PromptedExplainer
 
+LEFT, RIGHT = "<<", ">>"
 # Of the excerpt's own peak, so that a weak excerpt has its marks too.
 _MARKED_FROM = 0.3
 
@@ -55,18 +56,21 @@ def render_marked(records: Sequence[ActivationRecord], side: Side, extent: Exten
         marked = [value > 0 and value >= _MARKED_FROM * peak for value in shown]
         parts = []
         for is_marked, run in groupby(zip(tokens, marked, strict=True), key=lambda pair: pair[1]):
-            text = _escaped("".join(token for token, _ in run))
-            parts.append(_marked(text) if is_marked else text)
+            text = escaped("".join(token for token, _ in run))
+            parts.append(mark(text) if is_marked else text)
         lines.append(f'Excerpt {number}: "{"".join(parts)}"')
     return "\n\n".join(lines)
 
 
-def _marked(text: str) -> str:
+def mark(text: str) -> str:
+    """An escaped text between the marks."""
     # <<s>> holds <s>, which some models read as the beginning of a text.
-    return f"<<{escaped_from(text, 0) if spells_a_mark(f'<{text}>') else text}>>"
+    inside = escaped_from(text, 0) if spells_a_mark(f"<{text}>") else text
+    return f"{LEFT}{inside}{RIGHT}"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """The text in JSON's spelling, without quotes around it or anything that passes for a mark."""
     return quoted(text)[1:-1].replace("<", "\\u003c").replace(">", "\\u003e")
 
 

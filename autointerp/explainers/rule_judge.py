@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from autointerp.core.blind_study import Answer, Firing, ItemVerdict, StudyItem
+from autointerp.core.blind_study import LLM_JUDGE, Answer, Firing, ItemVerdict, StudyItem
 from autointerp.core.explanations import PromptRef
-from autointerp.core.text import plain_text, quoted
+from autointerp.core.text import plain_text
+from autointerp.explainers.marked_tokens import LEFT, RIGHT, escaped, mark
 from autointerp.explainers.prompting import ask
 from autointerp.llm import ChatModel
 from autointerp.llm.answers import NoAnswerError, find_object
@@ -14,7 +15,6 @@ from autointerp.llm.reply_formats import array_schema, chat_request, object_sche
 from autointerp.templates import load_template
 
 _PROMPT, _VERSION = "judge_single_rule", "v1"
-_LEFT, _RIGHT = "<<", ">>"
 _MAX_TOKENS = 300
 _MOST_CHARS = 300
 
@@ -25,7 +25,7 @@ class RuleJudge:
     def __init__(self, model: ChatModel) -> None:
         self._model = model
         self._template = load_template(_PROMPT, _VERSION)
-        self.name = f"LLM {model.name}"
+        self.name = f"{LLM_JUDGE}{model.name}"
 
     @property
     def prompt(self) -> PromptRef:
@@ -41,7 +41,7 @@ class RuleJudge:
         """
         n = len(item.firings)
         texts = "\n".join(f"{i}: {_marked(f)}" for i, f in enumerate(item.firings, 1))
-        turns = self._template.render(left=_LEFT, right=_RIGHT, texts=texts, n=str(n))
+        turns = self._template.render(left=LEFT, right=RIGHT, texts=texts, n=str(n))
         numbers = array_schema({"type": "integer", "minimum": 1, "maximum": n}, most=n)
         schema = object_schema(_PROMPT, {"rule": {"type": "string"}, "covered": numbers})
         request = chat_request(self._model.features, turns, max_tokens=_MAX_TOKENS, schema=schema)
@@ -67,4 +67,5 @@ def _read(text: str, n: int) -> tuple[str, set[int]]:
 def _marked(firing: Firing) -> str:
     before, after = firing.tokens[: firing.peak], firing.tokens[firing.peak + 1 :]
     token = firing.tokens[firing.peak]
-    return quoted(f"{''.join(before)}{_LEFT}{token}{_RIGHT}{''.join(after)}")
+    parts = escaped("".join(before)), mark(escaped(token)), escaped("".join(after))
+    return f'"{"".join(parts)}"'

@@ -54,6 +54,11 @@ class FittedRule:
             "near": f"after {shown}, at most {_NEAR} tokens before",
         }[family]
 
+    @property
+    def told(self) -> str:
+        """The rule in words, and where else it holds."""
+        return f"{self.sentence} (at {100 * self.elsewhere:.1f} % of all tokens)"
+
 
 def fit_rule(
     learned: Sequence[Firing], tried: Sequence[Firing], everywhere: Sequence[Firing]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -15,7 +16,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from autointerp.core.blind_study import Answer, ItemVerdict, StudyItem
-from autointerp.core.errors import AutointerpError
+from autointerp.core.errors import AutointerpError, InputError
 from autointerp.web.judging_page import judging_page
 from autointerp.web.page_templates import ASSETS, asset
 from autointerp.wiring.blind_folder import BlindFolder
@@ -124,6 +125,16 @@ def _back() -> Response:
     return RedirectResponse("/", status_code=303, headers=_HEADERS)
 
 
+def _listening(port: int) -> socket.socket:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError as error:
+        raise InputError(
+            f"port {port} of 127.0.0.1 cannot be used: {error.strerror}; choose another --port, or "
+            "0 for any that is free"
+        ) from error
+
+
 def judge_on_a_page(
     blind: BlindFolder, judge: str, *, port: int, tell: Callable[[str], None]
 ) -> None:
@@ -136,7 +147,7 @@ def judge_on_a_page(
         tell: is given the page's address.
 
     Raises:
-        InputError: the folder holds no study.
+        InputError: the folder holds no study, or the port cannot be used.
         DamagedError: its verdicts cannot be read.
         KeyboardInterrupt: it was interrupted; verdicts are kept.
     """
@@ -146,8 +157,7 @@ def judge_on_a_page(
         server.should_exit = True
 
     app = JudgingApp(blind, judge, finish)
-    config = uvicorn.Config(app.app, host="127.0.0.1", port=port, log_level="warning")
-    server = uvicorn.Server(config)
-    listening = config.bind_socket()
+    server = uvicorn.Server(uvicorn.Config(app.app, log_level="warning"))
+    listening = _listening(port)
     tell(f"judge at http://127.0.0.1:{listening.getsockname()[1]}/ ; Ctrl-C stops, and all is kept")
     server.run(sockets=[listening])

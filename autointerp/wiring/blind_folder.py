@@ -6,9 +6,9 @@ judge who stops, or is killed, goes on behind the last whole line.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,17 @@ T = TypeVar("T")
 
 _ITEM, _VERDICT = TypeAdapter(StudyItem), TypeAdapter(ItemVerdict)
 _KEYS = TypeAdapter(tuple[ItemKey, ...])
+
+
+@dataclass(frozen=True, slots=True)
+class _TakenBack:
+    """A judge's last word on an item: none."""
+
+    judge: str
+    item: str
+
+
+_BACK = TypeAdapter(dict[str, _TakenBack])
 
 
 class BlindFolder:
@@ -92,8 +103,8 @@ class BlindFolder:
         found: dict[tuple[str, str], ItemVerdict] = {}
         for line in filter(None, lines):
             if line.startswith(b'{"taken_back"'):
-                back = _json(line, path)["taken_back"]
-                found.pop((back["judge"], back["item"]), None)
+                back = _read(_BACK, line, path)["taken_back"]
+                found.pop((back.judge, back.item), None)
                 continue
             one = _read(_VERDICT, line, path)
             found.pop((one.judge, one.item), None)
@@ -116,7 +127,7 @@ class BlindFolder:
         Raises:
             StorageError: the disk refuses.
         """
-        self._append(json.dumps({"taken_back": {"judge": judge, "item": item}}).encode())
+        self._append(_BACK.dump_json({"taken_back": _TakenBack(judge, item)}))
 
     def _append(self, line: bytes) -> None:
         path = self.folder / VERDICTS
@@ -136,13 +147,6 @@ def _drop_torn(file: Any) -> None:
     file.seek(0)
     whole = file.read().rfind(b"\n") + 1
     file.truncate(whole)
-
-
-def _json(line: bytes, path: Path) -> Any:
-    try:
-        return json.loads(line)
-    except ValueError as error:
-        raise DamagedError(f"{path} cannot be read: {error}; {_OTHER}") from error
 
 
 def _read(adapter: TypeAdapter[T], data: bytes, path: Path) -> T:

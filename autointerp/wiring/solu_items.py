@@ -12,6 +12,7 @@ from autointerp.activations import CollectPlan, collect
 from autointerp.activations.activation_reading import Activations, read_windows
 from autointerp.activations.summary import HookSummary
 from autointerp.core.blind_study import Firing, ItemKey, StudyItem
+from autointerp.core.characters import character_runs, whole_characters
 from autointerp.core.config import CollectConfig
 from autointerp.core.errors import InputError
 from autointerp.core.ids import Side, UnitId
@@ -62,11 +63,15 @@ def arms_of(subjects: Sequence[SubjectModel], sites: Sequence[str]) -> tuple[Arm
     its extra LayerNorm, another at ``post``.
 
     Raises:
-        InputError: a model has none of the sites, or two arms are the same.
+        InputError: no model has one of the sites, or there are no two different arms.
     """
     unknown = [site for site in sites if site not in SITES]
     if unknown:
         raise InputError(f"there is no site {unknown[0]!r}; sites are {joined(SITES)}")
+    nowhere = [site for site in sites if not any(_has(subject, site) for subject in subjects)]
+    if nowhere:
+        models = joined([subject.name for subject in subjects])
+        raise InputError(f"{models} cannot be read at {nowhere[0]}; leave it out of --sites")
     arms: list[Arm] = []
     for subject in subjects:
         there = [site for site in SITES if _has(subject, site)]
@@ -186,9 +191,18 @@ def _firings(  # noqa: PLR0913 - a unit, what it did, and where
 
 
 def _around(arm: Arm, corpus: TokenCorpus, window: int, peak: int, levels: Sequence[int]) -> Firing:
-    first, last = max(0, peak - _CONTEXT), peak + _CONTEXT + 1
-    pieces = arm.subject.tokenizer.pieces(corpus[window].token_ids)
-    return Firing(tuple(pieces[first:last]), tuple(levels[first:last]), peak - first)
+    return firing_around(arm.subject.tokenizer.pieces(corpus[window].token_ids), levels, peak)
+
+
+def firing_around(pieces: Sequence[str], levels: Sequence[int], peak: int) -> Firing:
+    """What is shown around the token at the 0-based place `peak` of a window.
+
+    Tokens that are parts of one character are shown as one, with their greatest level.
+    """
+    tokens, shown = whole_characters(pieces, levels)
+    place = next(i for i, run in enumerate(character_runs(pieces)) if peak in run)
+    first, last = max(0, place - _CONTEXT), place + _CONTEXT + 1
+    return Firing(tokens[first:last], tuple(map(int, shown[first:last])), place - first)
 
 
 def _tokens_everywhere(arm: Arm, corpus: TokenCorpus, seed: int) -> Iterator[Firing]:

@@ -20,7 +20,7 @@ _OTHER = "choose another --out"
 def begin_study(
     folder: Path, kind: str, asked: Mapping[str, object], *, resume: bool = False
 ) -> None:
-    """Notes in the folder what is asked; what is there must be of the same study.
+    """Notes in the folder what is asked; what was made there must be of the same study.
 
     Raises:
         InputError: it is a file, or holds another study or other files; or it holds results of
@@ -31,6 +31,8 @@ def begin_study(
     stored = _asked(folder / ASKED)
     if stored is None:
         _refuse_other_files(folder)
+    # A study that ended before it made anything, as of a model that is not there, gives way.
+    if stored is None or not _has_more(folder):
         write_atomic(folder / ASKED, (json.dumps(now, indent=2) + "\n").encode())
         return
     for name in sorted(now.keys() | stored.keys(), key=lambda name: (name != "study", name)):

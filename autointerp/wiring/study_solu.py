@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from autointerp.core import VERSION
-from autointerp.core.blind_study import Answer, ItemVerdict, StudyItem
+from autointerp.core.blind_study import RULES, Answer, ItemVerdict, StudyItem
 from autointerp.core.config import NO_LLM, CorpusConfig, JobSpec
 from autointerp.core.errors import DamagedError, InputError, first_problem
 from autointerp.core.files import read_file, write_atomic
@@ -30,7 +30,6 @@ from autointerp.wiring.solu_items import Arm, ArmItems, arms_of, items_of, shuff
 from autointerp.wiring.solu_report import solu_report
 from autointerp.wiring.study_folder import begin_study, finish_study
 
-RULES = "rules"
 _MADE = "made.json"
 _MADE_OF = TypeAdapter(dict[str, dict[str, Any]])
 _AT_ONCE = 8
@@ -216,7 +215,7 @@ def _by_rules(parts: Sequence[ArmItems]) -> list[ItemVerdict]:
             fitted = fit_rule(part.learned[item.id], item.firings, part.everywhere)
             answer = Answer.YES if fitted is not None and fitted.holds else Answer.NO
             n_covered = None if fitted is None else round(fitted.covered * len(item.firings))
-            rule = None if fitted is None else fitted.sentence
+            rule = None if fitted is None else fitted.told
             verdicts.append(ItemVerdict(RULES, item.id, answer, rule, n_covered))
     return verdicts
 

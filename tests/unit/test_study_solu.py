@@ -67,7 +67,8 @@ def test_planted_rules_are_found_and_dead_units_counted(room: Room) -> None:
     report = room.study()
     verdicts = {(row[0], row[1]): row[3:] for row in table(report, "Every verdict")}
     answer, n_covered, rule = verdicts["planted post", "0:1"]
-    assert (answer, n_covered, rule) == ("yes", 20, 'the token " bank"')
+    assert (answer, n_covered) == ("yes", 20)
+    assert re.fullmatch(r'the token " bank" \(at \d\.\d % of all tokens\)', rule)
     # Months are three words with nothing in common but a capital, which rivers have too.
     assert verdicts["planted post", "0:0"][0] == "no"
     assert ("planted post", "0:3") not in verdicts
@@ -184,6 +185,7 @@ def test_the_report_is_a_page_and_json(room: Room) -> None:
     [
         ({"neurons": 6}, "holds another study: neurons is 5 there and 6 here"),
         ({"sites": ("in",), "out": None}, "there is no site 'in'; sites are pre, mid, post"),
+        ({"sites": ("pre", "mid"), "out": None}, "planted cannot be read at mid; leave it out"),
         ({"sites": ("post",), "out": None}, "there are no two groups to compare: planted post"),
         ({"firings": 4, "out": None}, "firings is 4; give a number from 5 to 100"),
         ({"neurons": 0, "out": None}, "neurons is 0; give a number from 1 to 10,000"),
@@ -210,4 +212,12 @@ def test_models_with_different_tokenizers_are_refused(room: Room, tmp_path: Path
 def test_a_damaged_key_is_told(room: Room, damage: bytes) -> None:
     (room.out / KEY).write_bytes(damage)
     with pytest.raises(DamagedError, match=r"key\.json .* begin again with another --out"):
+        room.study()
+
+
+@pytest.mark.parametrize("damage", [b"3", b"{}", b'{"judge": [], "item": []}', b""])
+def test_a_damaged_line_of_what_was_taken_back_is_told(room: Room, damage: bytes) -> None:
+    with (room.out / VERDICTS).open("ab") as file:
+        file.write(b'{"taken_back":' + damage + b"}\n")
+    with pytest.raises(DamagedError, match=r"verdicts\.jsonl cannot be read"):
         room.study()

@@ -47,3 +47,11 @@ def test_a_folder_of_other_files_is_left_alone(tmp_path: Path) -> None:
         begin_study(tmp_path, "layers", {})
     with pytest.raises(InputError, match="is a file, not a folder"):
         begin_study(tmp_path / "mine.txt", "layers", {})
+
+
+def test_a_study_that_made_nothing_gives_way_to_another(tmp_path: Path) -> None:
+    begin_study(tmp_path / "study", "solu", {"first": "typed wrongly"}, resume=True)
+    begin_study(tmp_path / "study", "solu", {"first": "a"}, resume=True)
+    finish_study(tmp_path / "study", study_report())
+    with pytest.raises(InputError, match="first is 'a' there and 'b' here"):
+        begin_study(tmp_path / "study", "solu", {"first": "b"}, resume=True)
