@@ -34,6 +34,8 @@ _MOST_BYTES = 4 * 2**30
 """Of the activations of a hook point's units that are held at a time."""
 _AT_ONCE = 128
 """Labels whose predictions are compared together."""
+_UNITS_AT_ONCE = 256
+_NOTHING = "fewer than 2 windows have predictions that fit the text"
 _FEWEST = 2
 _BATCH = 32
 
@@ -114,16 +116,16 @@ def _same_text(
 
 
 def _trials(label: Label, corpus: TokenCorpus) -> list[Trial]:
-    """Those that predict an activation for each token of a window of the text."""
+    """Those that predict an activation for each token; none where one does not fit its window."""
     result = None if label.preferred is None else label.result(label.preferred)
-    trials = () if result is None else result.trials
-    return [
-        trial
+    trials = [t for t in (() if result is None else result.trials) if t.predicted is not None]
+    fit = all(
+        trial.window < corpus.n_windows
+        and len(trial.predicted or ())
+        == corpus.starts[trial.window + 1] - corpus.starts[trial.window]
         for trial in trials
-        if trial.predicted is not None
-        and trial.window < corpus.n_windows
-        and len(trial.predicted) == corpus.starts[trial.window + 1] - corpus.starts[trial.window]
-    ]
+    )
+    return trials if fit else []
 
 
 def _read(
@@ -172,16 +174,25 @@ def _ranked(
             place = layer.places[trial.window]
             predicted[place, column] = trial.predicted
             weights[place, column] = trial.weight
-    sides = {
-        side: weighted_correlations(np.maximum(0, sign * layer.values), predicted, weights)
-        for side, sign in ((Side.POSITIVE, 1), (Side.NEGATIVE, -1))
-        if weights.any()
-    }
+    sides = {side: _correlations(layer, side, predicted, weights) for side in Side}
     for column, (label, own) in enumerate(zip(labels, trials, strict=True)):
         if len(own) < _FEWEST:
-            yield _without(layer, label, len(own), "it has fewer than 2 windows with predictions")
+            yield _without(layer, label, len(own), _NOTHING)
             continue
         yield _rank(layer, label, own, {s: found[:, column] for s, found in sides.items()}, seed)
+
+
+def _correlations(
+    layer: _HookLines, side: Side, predicted: Lines, weights: Lines
+) -> NDArray[np.float64]:
+    """Some units at a time, as a side of them is a copy."""
+    sign = 1 if side is Side.POSITIVE else -1
+    parts = [
+        weighted_correlations(np.maximum(0, sign * values), predicted, weights)
+        for first in range(0, len(layer.values), _UNITS_AT_ONCE)
+        if len(values := layer.values[first : first + _UNITS_AT_ONCE])
+    ]
+    return np.concatenate(parts)
 
 
 def _rank(

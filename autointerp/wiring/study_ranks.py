@@ -27,7 +27,9 @@ _NOTES = (
     "the windows that it is compared on: margins are rather too small than too large.",
     "A label that another unit follows more closely is not wrong: it says something of a direction "
     "that both share, or too little of what its own unit does.",
-    "Intervals of margins are of windows drawn anew within their strata.",
+    "Intervals of margins are of windows drawn anew within their strata, as if windows of one "
+    "document told as much as those of several. As the other unit was chosen there too, more "
+    "labels are surely not the best than would be on other text.",
 )
 _GREAT = 10
 """A rank that is still among the first."""
@@ -104,6 +106,7 @@ def _report(
     by_layer: dict[tuple[int, str], list[OwnLabelRank]] = {}
     for rank in ranks:
         by_layer.setdefault((rank.unit.layer, rank.unit.hook), []).append(rank)
+    chance = f"1 of {2 * known[0].n_units - 1:,}"
     n_best = sum(rank.rank == 1 for rank in known)
     first = max(known, key=lambda rank: rank.margin or 0.0)
     last = min(known, key=lambda rank: rank.margin or 0.0)
@@ -114,7 +117,7 @@ def _report(
         paragraphs=(
             f"{n_best:,} of {len(known):,} labelled units ({100 * n_best / len(known):.0f} %) "
             "follow their own label more closely than any other unit of their hook point does; by "
-            f"chance it would be 1 of {known[0].n_units:,}.",
+            f"chance, both sides of the others being tried, {chance} would.",
             f"Furthest ahead is {first.unit.layer}:{first.unit.index}: {first.sentence}. Furthest "
             f"behind is {last.unit.layer}:{last.unit.index}: {last.sentence}.",
         ),

@@ -75,8 +75,29 @@ def test_ranks_are_those_of_brute_force(made: Path) -> None:
         assert one.margin == pytest.approx(own - max(others.values()), abs=2e-4)
         assert one.low is not None
         assert one.high is not None
-        assert one.low <= one.margin <= one.high or abs(one.margin) < 1
+        assert one.low < one.high
     assert n_ranked >= 4
+
+
+@pytest.mark.parametrize("n_left", [0, 1])
+def test_a_label_with_hardly_any_prediction_has_no_rank_and_says_why(
+    made: Path, tmp_path: Path, n_left: int
+) -> None:
+    folder = Path(shutil.copytree(made / "run", tmp_path / "run"))
+    unit, side = chosen_labels(ai.open_dictionary(folder), units=None, limit=None, seed=0)[0]
+    label = ai.open_dictionary(folder).label(unit, side)
+    assert label is not None
+    results = tuple(replace(one, trials=one.trials[:n_left]) for one in label.results)
+    FolderLabelStore(folder).put_label(replace(label, results=results))
+    found = rank_own_labels(
+        ai.open_dictionary(folder),
+        [(unit, side)],
+        subject=str(made / "tiny"),
+        progress=SilentProgress(),
+    )
+    assert [one.sentence for one in found] == [
+        "no rank: fewer than 2 windows have predictions that fit the text"
+    ]
 
 
 def weighted(values: np.ndarray, predicted: np.ndarray, weights: np.ndarray) -> float:

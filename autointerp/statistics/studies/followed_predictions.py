@@ -24,6 +24,8 @@ def weighted_correlations(
         weights: of each token for each prediction, 0 where it makes none; same shape.
     """
     total = weights.sum(axis=0, dtype=np.float64)
+    # Without a weight all sums are 0, and nothing is defined.
+    total = np.where(total > 0, total, np.nan)
     weighted = weights * predicted
     mean_p = weighted.sum(axis=0, dtype=np.float64) / total
     square_p = (weighted * predicted).sum(axis=0, dtype=np.float64) / total

@@ -55,6 +55,25 @@ def test_in_200_simulations_the_interval_holds_the_margin() -> None:
     assert held >= 184
 
 
+def test_the_interval_is_that_of_resampled_windows() -> None:
+    windows = drawn(np.random.default_rng(6), 30, (0.8, 1.2))
+    rng, margins = np.random.default_rng(11), []
+    strata = {name: [w for w in windows if w.stratum == name] for name in ("top", "rest")}
+    for _ in range(3000):
+        chosen = [own[i] for own in strata.values() for i in rng.integers(len(own), size=len(own))]
+        weights = np.concatenate([np.full(len(w.predicted), w.weight) for w in chosen])
+        predicted, *units = (
+            np.concatenate([getattr(w, name) for w in chosen])
+            for name in ("predicted", "own", "other")
+        )
+        moments = [np.cov(np.stack([unit, predicted]), aweights=weights) for unit in units]
+        first, second = (m[0, 1] / np.sqrt(m[0, 0] * m[1, 1]) for m in moments)
+        margins.append(first - second)
+    found = margin_interval(windows, seed=0, n_resamples=3000)
+    assert found is not None
+    assert found == pytest.approx(np.quantile(margins, [0.025, 0.975]), abs=0.01)
+
+
 def test_the_better_of_two_is_ahead_and_one_window_tells_nothing() -> None:
     rng = np.random.default_rng(4)
     better, worse = (
