@@ -23,7 +23,11 @@ from autointerp.core.study_report import (
     StudyValue,
     written,
 )
-from autointerp.statistics.studies.label_agreement import Agreement, RunAgreement, run_agreement
+from autointerp.statistics.studies.label_agreement import (
+    Agreement,
+    RunAgreement,
+    run_agreement,
+)
 from autointerp.statistics.studies.variance_components import (
     Ranged,
     ScoreStability,
@@ -35,6 +39,7 @@ from autointerp.wiring.seed_runs import RunKey, SeedGrid, run_labels_of
 _FEWEST = 3
 _MOST_UNITS = 8
 _LONG = 100
+_NOTHING = 0.005
 _MODEL = (
     "Model: score = mean + unit + corpus + seed (within its corpus) + explainer + what differs "
     "together, all taken as random, with variances from the mean squares of the balanced table; an "
@@ -304,11 +309,18 @@ def _paragraphs(
     least, by_seeds = stability.difference, stability.difference_over_seeds
     several = len(grid.corpora) > 1 or len(grid.explainers) > 1
     varied = joined([name for name, n in _varied(grid) if n > 1]).replace(", ", " or ")
-    yield (
-        f"A difference of scores under {_short(by_seeds)} between two units of one run means "
-        "nothing: another seed alone moves two equal units as far apart in 1 of 20 cases"
-        + (f"; with another {varied}, {_short(least)}." if several else ".")
-    )
+    if by_seeds.high < _NOTHING:
+        yield "Another seed changes no score here" + (
+            f"; with another {varied} a difference under {_short(least)} means nothing."
+            if several
+            else "."
+        )
+    else:
+        yield (
+            f"A difference of scores under {_short(by_seeds)} between two units of one run means "
+            "nothing: another seed alone moves two equal units as far apart in 1 of 20 cases"
+            + (f"; with another {varied}, {_short(least)}." if several else ".")
+        )
     yield (
         f"{_share(stability.consistency)} of the variance of one score is the unit's, among units "
         f"of one run, and {_share(stability.of_unit)} among scores of any runs."

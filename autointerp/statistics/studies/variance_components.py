@@ -37,6 +37,7 @@ AXES: tuple[str, ...] = ("unit", "corpus", "seed", "explainer")
 """Axes of the scores, in their order."""
 _UNIT, _CORPUS, _SEED, _EXPLAINER = range(4)
 _N_DRAWS = 20_000
+_ROUNDING = 1e-12
 _MOST_AT_ONCE = 1.96 * math.sqrt(2.0)
 """Standard deviations of one score that 95 of 100 differences of two equal units stay within."""
 
@@ -204,6 +205,8 @@ def _squares(scores: Floats, term: tuple[int, ...]) -> tuple[Floats, int]:
             effect = effect + sign * scores.mean(axis=others, keepdims=True)
     repeats = math.prod(scores.shape[i] for i in range(4) if i not in term)
     df = math.prod(scores.shape[i] - 1 for i in term)
+    # Scores that are the same differ from their mean by rounding.
+    effect[np.abs(effect) < _ROUNDING * np.abs(scores).max()] = 0.0
     return repeats * (effect**2).sum(axis=(1, 2, 3)), df
 
 

@@ -74,6 +74,12 @@ def test_planted_noise_is_told_as_the_difference_that_means_nothing() -> None:
     assert shares["unit"][0] > 0.8
 
 
+def test_seeds_that_change_no_score_are_told_so() -> None:
+    found = report(planted(noise=0.0))
+    assert found.paragraphs[0].startswith("Another seed changes no score here")
+    assert table(found, "Where the variance of scores comes from")["unit x seed"][0] == 0.0
+
+
 def test_labels_are_compared_with_those_of_other_units() -> None:
     agreed = table(report(planted(noise=0.05)), "How far two runs agree")
     assert set(agreed) == {"seed", "corpus", "corpus and seed"}
@@ -112,10 +118,10 @@ def test_a_study_goes_on_where_it_stopped(
     assert whole.code == 0, whole.err
     runs = sorted(path.name for path in (out / "runs").iterdir())
     assert [name[-6:] for name in runs] == ["seed-0", "seed-1"]
-    labels = json.loads((out / "runs" / runs[0] / "job.json").read_text())
-    assert labels["units"].count(",") == 7
-    made = [json.loads((out / "runs" / run / "manifest.json").read_text()) for run in runs]
-    assert [one["seeds"] for one in made] == [dict.fromkeys(made[0]["seeds"], n) for n in (0, 1)]
+    made = [json.loads((out / "runs" / one / "manifest.json").read_text()) for one in runs]
+    assert made[0]["job"]["units"].count(",") == 7
+    assert made[0]["job"]["units"] == made[1]["job"]["units"]
+    assert [one["seeds"] for one in made] == [{"run": n, "corpus": n, "collect": n} for n in (0, 1)]
     assert made[0]["split_hash"] != made[1]["split_hash"]
     for left in ("study.json", "report.html", f"runs/{runs[1]}/manifest.json"):
         (out / left).unlink()
