@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from autointerp.core.blind_study import LLM_JUDGE, Answer, Firing, ItemVerdict, StudyItem
-from autointerp.core.explanations import PromptRef
 from autointerp.core.text import plain_text
 from autointerp.explainers.marked_tokens import LEFT, RIGHT, escaped, mark
 from autointerp.explainers.prompting import ask
@@ -26,11 +25,6 @@ class RuleJudge:
         self._model = model
         self._template = load_template(_PROMPT, _VERSION)
         self.name = f"{LLM_JUDGE}{model.name}"
-
-    @property
-    def prompt(self) -> PromptRef:
-        """The prompt that is used."""
-        return self._template.ref
 
     async def verdict(self, item: StudyItem) -> ItemVerdict:
         """What the LLM says, yes where its rule covers enough of the firings.
