@@ -10,32 +10,23 @@ from typing import Annotated
 import typer
 
 from autointerp.cli.command_options import AsJson, Corpus, Subject, Tokens, Units
+from autointerp.cli.find_options import (
+    HELPS,
+    N_TOKENS,
+    Dataset,
+    ExactSeconds,
+    FeatureName,
+    NCtx,
+    Negative,
+    Positive,
+    Regex,
+    Seed,
+    parsed_ks,
+)
 from autointerp.cli.option_groups import with_options
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
-from autointerp.core.errors import InputError
-from autointerp.core.one_line import shortened
 
-_N_TOKENS = 65_536
-_FeatureName = Annotated[
-    str | None,
-    typer.Option(
-        help="A ready feature: years, capitals, code-comment, corpus:python, "
-        '"compound:social security" ...; an unknown one lists all.'
-    ),
-]
-_Regex = Annotated[
-    str | None, typer.Option(help="A regular expression: tokens that overlap a match.")
-]
-_Positive = Annotated[
-    Path | None, typer.Option(help="Texts with the feature, one a line, or JSON lines.")
-]
-_Negative = Annotated[Path | None, typer.Option(help="Texts without it.")]
-_Dataset = Annotated[
-    Path | None,
-    typer.Option(help='JSON lines: {"text", "label"}, {"text", "spans"} or {"tokens", "labels"}.'),
-]
-_NCtx = Annotated[int, typer.Option(help="Tokens per window.", min=2, max=4096)]
 _RankBy = Annotated[
     str,
     typer.Option(
@@ -51,14 +42,10 @@ _Ks = Annotated[
         help="Units of the probes, such as 16,4,2 (default: 256 to 1), 1 always; 0 for no probes.",
     ),
 ]
-_ExactSeconds = Annotated[
-    float, typer.Option(help="Seconds of each exact search of up to 4 units.", min=0)
-]
 _Dir = Annotated[
     Path | None,
     typer.Option("--dir", help="Folder of a dictionary, whose labels stand beside the units."),
 ]
-_Seed = Annotated[int, typer.Option(help="Seed of the documents and the tokens drawn.", min=0)]
 
 
 def register(app: typer.Typer) -> None:
@@ -70,28 +57,27 @@ def register(app: typer.Typer) -> None:
         helps={
             "units": "Units that are ranked (default: all neurons): all, layer:5, 5:0-99, a hook "
             "point with indices, sae:FOLDER:0-99.",
-            "corpus": "Text that --feature and --regex look in (default: the feature's own).",
-            "tokens": f"Tokens to read (default: {_N_TOKENS:,}).",
-        },
+        }
+        | HELPS,
     )
     def find(  # noqa: PLR0913 - one parameter an option
         subject: Subject = None,
         *,
-        feature: _FeatureName = None,
-        regex: _Regex = None,
-        positive: _Positive = None,
-        negative: _Negative = None,
-        dataset: _Dataset = None,
+        feature: FeatureName = None,
+        regex: Regex = None,
+        positive: Positive = None,
+        negative: Negative = None,
+        dataset: Dataset = None,
         units: Units = None,
         corpus: Corpus = None,
         tokens: Tokens = None,
-        n_ctx: _NCtx = 64,
+        n_ctx: NCtx = 64,
         rank_by: _RankBy = "average_precision",
         limit: _Limit = 20,
         k: _Ks = None,
-        exact_seconds: _ExactSeconds = 60.0,
+        exact_seconds: ExactSeconds = 60.0,
         folder: _Dir = None,
-        seed: _Seed = 0,
+        seed: Seed = 0,
         as_json: AsJson = False,
     ) -> None:
         """Finds the units of all layers that tell a feature best, tested on other documents."""
@@ -111,7 +97,7 @@ def register(app: typer.Typer) -> None:
                 dataset=dataset,
                 units=units or "all",
                 corpus=corpus,
-                tokens=tokens or _N_TOKENS,
+                tokens=tokens or N_TOKENS,
                 n_ctx=n_ctx,
                 measure=rank_by,
                 n=limit,
@@ -126,18 +112,3 @@ def register(app: typer.Typer) -> None:
             print_json(asdict(report))
         else:
             print_found(report, result_console())
-
-
-def parsed_ks(text: str) -> tuple[int, ...]:
-    """The sizes that are written with commas between; none for ``0``.
-
-    Raises:
-        InputError: something else than numbers.
-    """
-    try:
-        sizes = tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise InputError(
-            f"--k {shortened(text)} is not numbers of units; write for example --k 16,4,2,1"
-        ) from error
-    return () if sizes == (0,) else sizes

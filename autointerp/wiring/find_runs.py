@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,31 +11,21 @@ from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
 from autointerp.activations.feature_ranking import rank_units
 from autointerp.activations.token_examples import TokenSample, draw_tokens, read_tokens
-from autointerp.core.config import CorpusConfig
-from autointerp.core.errors import InputError, first_problem
+from autointerp.core.errors import InputError
 from autointerp.core.feature_probes import FeatureProbes
 from autointerp.core.feature_search import ClassCounts, FeatureUnit, FindReport
 from autointerp.core.ids import UnitId
 from autointerp.core.one_line import joined
 from autointerp.core.progress import Progress, SilentProgress
-from autointerp.core.text import TextTokenizer
-from autointerp.corpora import check_corpus
 from autointerp.corpora.features import (
     HARD,
     NEGATIVE,
     POSITIVE,
     Feature,
     LabelledCorpus,
-    feature_named,
-    label_corpus,
-    label_examples,
-    read_dataset,
-    read_examples,
-    regex_feature,
 )
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.settings import Settings
@@ -43,6 +33,7 @@ from autointerp.statistics.probing.ranking import Measure
 from autointerp.statistics.probing.sparse_probes import DEFAULT_KS, SweepOptions, check_ks
 from autointerp.subjects import HookUnits, SubjectModel, load_subject, parse_units
 from autointerp.wiring.find_probes import examples_of, probe_units
+from autointerp.wiring.looked_for import LookedFor, config_of, labelling_of
 from autointerp.wiring.units_beforehand import check_units_beforehand
 
 N_LAYERS = 3
@@ -51,24 +42,6 @@ N_CANDIDATES = 1024
 """Best units of these together, on which probes are fitted."""
 _N_EACH = 2048
 """Tokens of either class that are recorded, at most, to fit on and to test on."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookedFor:
-    """What is looked for; one of the four ways to say it."""
-
-    feature: str | None = None
-    """Name of a ready feature."""
-    regex: str | None = None
-    """A regular expression: tokens that overlap a match."""
-    positive: Path | None = None
-    """Texts with the feature, one a line; `negative` likewise without it."""
-    negative: Path | None = None
-    dataset: Path | None = None
-    """JSON lines of texts with labels."""
-
-
-Labelling = Callable[[CorpusConfig, TextTokenizer, Progress], LabelledCorpus]
 
 
 def find(  # noqa: PLR0913 - a convenience for notebooks
@@ -124,11 +97,9 @@ def find(  # noqa: PLR0913 - a convenience for notebooks
         InputError: something cannot be done as asked.
     """
     settings, progress = settings or Settings(), progress or SilentProgress()
-    given = [_path(one) for one in (positive, negative, dataset)]
-    name, own = (None, feature) if isinstance(feature, Feature) else (feature, None)
-    looked_for = LookedFor(name, regex, *given)
-    text, label = _labelling(looked_for, own, corpus)
-    config = _config(text, tokens, n_ctx, seed, is_given=own is None and name is None and not regex)
+    looked_for = LookedFor(feature, regex, *map(_path, (positive, negative, dataset)))
+    text, label = labelling_of(looked_for, corpus)
+    config = config_of(looked_for, text, tokens, n_ctx, seed)
     chosen = _measure(measure)
     if n < 1:
         raise InputError(f"n is how many of the best units are told; {n} is below 1")
@@ -168,59 +139,6 @@ def _fitting(
 
 def _path(given: Path | str | None) -> Path | None:
     return None if given is None else Path(given).expanduser()
-
-
-def _labelling(
-    looked_for: LookedFor, feature: Feature | None, corpus: str | None
-) -> tuple[str, Labelling]:
-    """The name of the text and what labels it; all is read that needs no tokenizer.
-
-    Raises:
-        InputError: nothing, or more than one thing, is looked for; or it cannot be read.
-    """
-    ways = {
-        "--feature": looked_for.feature or feature,
-        "--regex": looked_for.regex,
-        "--positive with --negative": looked_for.positive or looked_for.negative,
-        "--dataset": looked_for.dataset,
-    }
-    there = [way for way, value in ways.items() if value]
-    if len(there) != 1:
-        found = " and ".join(there) if there else "none of them"
-        raise InputError(f"what is looked for? Give one of {', '.join(ways)}; found {found}")
-    if there[0] in {"--feature", "--regex"}:
-        if feature is None:
-            feature = (
-                feature_named(looked_for.feature)
-                if looked_for.feature
-                else regex_feature(looked_for.regex or "")
-            )
-        text = corpus or feature.corpus
-        check_corpus(text)
-        wanted = feature
-        return text, lambda config, tokenizer, progress: label_corpus(
-            config, wanted, tokenizer, progress=progress
-        )
-    if corpus is not None:
-        raise InputError(f"{there[0]} brings its own text; leave --corpus {corpus} out")
-    if looked_for.dataset is not None:
-        examples, name = read_dataset(looked_for.dataset), looked_for.dataset.name
-    elif looked_for.positive is None or looked_for.negative is None:
-        other = "--negative" if looked_for.negative is None else "--positive"
-        raise InputError(f"texts of one class were given only; add {other} FILE with the others")
-    else:
-        examples = read_examples(looked_for.positive, looked_for.negative)
-        name = f"{looked_for.positive.name} and {looked_for.negative.name}"
-    return name, lambda config, tokenizer, _progress: label_examples(examples, config, tokenizer)
-
-
-def _config(text: str, n_tokens: int, n_ctx: int, seed: int, *, is_given: bool) -> CorpusConfig:
-    # Given texts are few: each part gets enough of them to say something.
-    shares = {"explain": 0.4, "validation": 0.2} if is_given else {}
-    try:
-        return CorpusConfig(corpus=text, n_tokens=n_tokens, n_ctx=n_ctx, seed=seed, **shares)
-    except ValidationError as error:
-        raise InputError(first_problem(error, whole="the text")) from error
 
 
 def _measure(name: str) -> Measure:
