@@ -35,7 +35,8 @@ _Kind = Annotated[
     typer.Option(
         help="ablation: the loss without it; patching: what it carries between two prompts; "
         "attribution: what it adds to the tokens that follow; steering: what is written with it; "
-        "sites: it before, within and behind its activation function."
+        "sites: it before, within and behind its activation function; rank: is it the unit of its "
+        "layer that its own label describes best?"
     ),
 ]
 _Holds = Annotated[

@@ -28,6 +28,12 @@ _Sae = Annotated[
 ]
 
 
+_Keep = Annotated[
+    bool,
+    typer.Option("--keep", help="Keep each unit's rank beside its labels in DIR, as evidence."),
+]
+
+
 def register(studies: typer.Typer) -> None:
     """Adds the command."""
 
@@ -41,6 +47,7 @@ def register(studies: typer.Typer) -> None:
         limit: _Limit = None,
         sae: _Sae = None,
         seed: StudySeed = 0,
+        keep: _Keep = False,
         out: StudyOut = None,
         as_json: AsJson = False,
     ) -> None:
@@ -58,6 +65,7 @@ def register(studies: typer.Typer) -> None:
                 limit=limit,
                 encoders=tuple(sae or ()),
                 seed=seed,
+                keep=keep,
                 out=out,
                 settings=read_settings(),
                 progress=progress,

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from autointerp.core.ids import UnitId
 from autointerp.core.one_line import brief_repr
+from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.unit_sites import UnitSites
 
 
@@ -20,6 +21,12 @@ class EvidenceKind(StrEnum):
     STEERING = "steering"
     SITES = "sites"
     """Neurons before, within and behind their activation function, on the same text."""
+    RANK = "rank"
+    """Whether each is the unit of its layer that its own label describes best."""
+
+
+ACTED_ON = frozenset(set(EvidenceKind) - {EvidenceKind.SITES, EvidenceKind.RANK})
+"""Kinds for which something is done to the unit; of the others it is only read."""
 
 
 class Hold(StrEnum):
@@ -225,6 +232,7 @@ class CausalEvidence:
     attributions: tuple[Attribution, ...] = ()
     steerings: tuple[SteeredWriting, ...] = ()
     sites: tuple[UnitSites, ...] = ()
+    ranks: tuple[OwnLabelRank, ...] = ()
     n_tokens_run: int = 0
     """Tokens of all forward passes that were run for it, counted once a row."""
     seconds: float = 0.0

@@ -74,6 +74,8 @@ class CausalRequest:
             raise InputError(msg)
         if not (math.isfinite(self.target_kl) and self.target_kl > 0):
             raise InputError(f"--kl is a number of nats above 0, found {self.target_kl}")
+        if self.together and self.kind is EvidenceKind.RANK:
+            raise InputError("ranks are of single units; leave out --together")
         self._check_prompts()
 
     def _read_names(self) -> None:

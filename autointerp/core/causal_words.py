@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from autointerp.core.causal_evidence import (
     Ablation,
@@ -13,6 +14,7 @@ from autointerp.core.causal_evidence import (
     SteeredWriting,
     TextKind,
 )
+from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.unit_sites import UnitSites
 
 TEXT_WORDS = {
@@ -25,17 +27,17 @@ _UNTOLD = "nothing can be told"
 
 def in_words(found: CausalEvidence) -> str:
     """What was found, of the first unit or set."""
-    for ablation in found.ablations[:1]:
-        return _lost(ablation)
-    for patching in found.patchings[:1]:
-        return _carried(patching)
-    for attribution in found.attributions[:1]:
-        return _added(attribution)
     if found.steerings:
         return _steered(found.steerings)
-    for sites in found.sites[:1]:
-        return _at_sites(sites)
-    return _UNTOLD
+    if found.ranks:
+        return _ranked(found.ranks)
+    sentences = chain(
+        map(_lost, found.ablations),
+        map(_carried, found.patchings),
+        map(_added, found.attributions),
+        map(_at_sites, found.sites),
+    )
+    return next(sentences, _UNTOLD)
 
 
 def _lost(ablation: Ablation) -> str:
@@ -79,6 +81,12 @@ def _at_sites(sites: UnitSites) -> str:
     least = min(told, key=lambda pair: abs(pair.correlation or 0.0))
     first, second = (hook.rpartition(".")[2] for hook in (least.first, least.second))
     return f"between {first} and {second} its activations correlate by {least.correlation:.2f}"
+
+
+def _ranked(ranks: Sequence[OwnLabelRank]) -> str:
+    """Of one unit, whose sides both may have a label."""
+    own = [rank for rank in ranks if rank.unit == ranks[0].unit]
+    return "; ".join(f"{rank.side.value} side: {rank.sentence}" for rank in own)
 
 
 def _among(standings: Sequence[Standing]) -> str:

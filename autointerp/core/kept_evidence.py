@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,8 @@ from autointerp.core.ids import UnitId
 from autointerp.core.one_line import brief_repr
 
 OF_ANOTHER_LABEL = "measured with another label"
+_AND = "+"
+_RESULTS = ("ablations", "patchings", "attributions", "steerings", "sites", "ranks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class EvidenceSource:
     job: str | None = None
     """The job that asked for it; None where a command or a single request did."""
     label: str | None = None
-    """Digest of the label whose texts it was measured on, see `label_digest`; None without one."""
+    """Digest of the label whose texts it was measured on, see `label_digest`; of a kind that takes
+    the labels of both sides, see `labels_digest`; None without one."""
 
     __repr__ = brief_repr
 
@@ -56,7 +59,8 @@ class KeptEvidence:
 
     def is_of_another_label(self, labels: Collection[str]) -> bool:
         """Whether it was measured on the texts of a label that has none of these digests."""
-        return self.source.label is not None and self.source.label not in labels
+        own = () if self.source.label is None else self.source.label.split(_AND)
+        return any(digest not in labels for digest in own)
 
     @property
     def order(self) -> tuple[int, str]:
@@ -91,8 +95,13 @@ def of_each_unit(
                 for one in found.sites
                 if (one.sites[0].unit.layer, one.sites[0].unit.index) == place
             ),
+            ranks=tuple(
+                one
+                for one in found.ranks
+                if (one.unit.hook, one.unit.index) == (unit.hook, unit.index)
+            ),
         )
-        if own.ablations or own.patchings or own.attributions or own.steerings or own.sites:
+        if any(getattr(own, name) for name in _RESULTS):
             yield unit, own
 
 
@@ -110,6 +119,7 @@ def joined_evidence(found: Sequence[CausalEvidence], units: Sequence[UnitId]) ->
         attributions=tuple(sorted(_all(found, "attributions"), key=lambda one: at(one.unit))),
         steerings=tuple(sorted(_all(found, "steerings"), key=lambda one: at(one.unit))),
         sites=tuple(sorted(_all(found, "sites"), key=lambda one: at(one.sites[0].unit))),
+        ranks=tuple(sorted(_all(found, "ranks"), key=lambda one: at(one.unit))),
         n_tokens_run=sum(one.n_tokens_run for one in found),
         seconds=sum(one.seconds for one in found),
         notes=tuple(dict.fromkeys(note for one in found for note in one.notes)),
@@ -136,6 +146,11 @@ def label_digest(label: Label) -> str:
     said = "" if label.explanation is None else label.explanation.text
     text = f"{label.side}\x1f{label.origin.digest}\x1f{said}"
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def labels_digest(labels: Iterable[Label]) -> str:
+    """Names the labels of several sides of a unit."""
+    return _AND.join(map(label_digest, labels))
 
 
 def kept_json(kept: KeptEvidence) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from autointerp.core.kept_evidence import (
 from autointerp.store.labels import LabelStore
 
 _AT_ONCE = 64
-"""Units that are answered between two times at which answers are stored."""
 
 
 def answer_and_keep(
@@ -28,20 +27,23 @@ def answer_and_keep(
     request: CausalRequest,
     source_of: Callable[[UnitId], EvidenceSource],
     answer: Callable[[Sequence[UnitId]], CausalEvidence],
+    *,
+    at_once: int = _AT_ONCE,
 ) -> CausalEvidence:
     """The evidence of all units, of which what was kept before is not measured again.
 
-    Kept are answers to the same request, from the same weights and text and with the same label.
+    Kept are answers to the same request, from the same weights and text and with the same label;
+    so many units are answered between two times at which answers are stored.
 
     Raises:
         InputError: no unit has an answer.
     """
-    known = {unit: _kept(store, unit, request, source_of(unit)) for unit in units}
+    known = {unit: kept_answer(store, unit, request, source_of(unit)) for unit in units}
     found = [one for one in known.values() if one is not None]
     left = [unit for unit, one in known.items() if one is None]
     problems: list[str] = []
-    for first in range(0, len(left), _AT_ONCE):
-        some = left[first : first + _AT_ONCE]
+    for first in range(0, len(left), at_once):
+        some = left[first : first + at_once]
         try:
             part = answer(some)
         except InputError as error:
@@ -59,9 +61,10 @@ def answer_and_keep(
     return replace(result, notes=tuple(notes))
 
 
-def _kept(
+def kept_answer(
     store: LabelStore, unit: UnitId, request: CausalRequest, source: EvidenceSource
 ) -> CausalEvidence | None:
+    """What was kept of that request, text, dtype, weights and label; None where nothing was."""
     for one in store.evidence_of(unit, lambda _: None):
         if one.key == answer_key(request, source) and _made_alike(one.source, source):
             return one.evidence

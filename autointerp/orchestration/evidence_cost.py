@@ -16,8 +16,9 @@ _REFERENCE = 32
 """Windows that are read where units are not held at zero."""
 _RECORDS = 32
 """Windows that are kept of a label, about, among which the strongest are looked for."""
-_CHUNK, _CHUNK_OF_SITES = 16, 512
-"""Units of a work item; of sites, for which the text is read once an item, many."""
+_CHUNK, _CHUNK_OF_READING = 16, 512
+"""Units of a work item; of kinds for which text is read once an item, many."""
+_READ = frozenset({EvidenceKind.SITES, EvidenceKind.RANK})
 _STRENGTHS, _WRITINGS, _SIGNS = 32, 3, 2
 _CHARACTERS_A_TOKEN = 4
 
@@ -36,7 +37,13 @@ def evidence_cost(
     spec: JobSpec, n_units: int, shape: ModelShape | None, machine: MachineCosts, *, n_readers: int
 ) -> EvidenceCost:
     """Of a job that asks for evidence; its labels' windows are taken to be as long as is usual."""
-    n = _of_sites(spec, n_units, shape) if _is_of_sites(spec) else n_units * _of_unit(spec)
+    kind = None if spec.evidence is None else spec.evidence.kind
+    if kind is EvidenceKind.SITES:
+        n = _of_sites(spec, n_units, shape)
+    elif kind is EvidenceKind.RANK:
+        n = _of_ranks(spec, n_units, shape)
+    else:
+        n = n_units * _of_unit(spec)
     if shape is None:
         return EvidenceCost(n, None)
     token_s = shape.n_layers * machine.layer_s(shape, spec.dtype)
@@ -45,23 +52,27 @@ def evidence_cost(
     return EvidenceCost(n, n * token_s / max(1, n_readers))
 
 
-def _is_of_sites(spec: JobSpec) -> bool:
-    return spec.evidence is not None and spec.evidence.kind is EvidenceKind.SITES
-
-
 def evidence_chunk(kind: EvidenceKind) -> int:
-    """Units of a work item: few, as one may take minutes, but of sites many."""
-    return _CHUNK_OF_SITES if kind is EvidenceKind.SITES else _CHUNK
+    """Units of a work item: few, as one may take minutes, but many where text is read for all."""
+    return _CHUNK_OF_READING if kind in _READ else _CHUNK
 
 
 def _of_sites(spec: JobSpec, n_units: int, shape: ModelShape | None) -> int:
     """The text once a layer of each item, and more often where it is too long for its units."""
     n_tokens = spec.corpus.n_tokens
     at_once = max(1, MOST_VALUES // (len(SITES) * n_tokens))
-    whole, rest = divmod(n_units, _CHUNK_OF_SITES)
-    n_readings = whole * -(-_CHUNK_OF_SITES // at_once) + -(-rest // at_once)
+    whole, rest = divmod(n_units, _CHUNK_OF_READING)
+    n_readings = whole * -(-_CHUNK_OF_READING // at_once) + -(-rest // at_once)
     # An item in which one layer ends and another begins reads the text for both.
     return n_tokens * (n_readings + max(0, _n_layers(spec, n_units, shape) - 1))
+
+
+def _of_ranks(spec: JobSpec, n_units: int, shape: ModelShape | None) -> int:
+    """The held-out text of usual labels once a layer of each item, or less for a few units."""
+    text = spec.corpus
+    held_out = int(text.n_tokens * (1 - text.explain - text.validation))
+    n_readings = -(-n_units // _CHUNK_OF_READING) + _n_layers(spec, n_units, shape) - 1
+    return min(n_units * spec.score.n_rule_windows * text.n_ctx, held_out * n_readings)
 
 
 def _n_layers(spec: JobSpec, n_units: int, shape: ModelShape | None) -> int:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 1
+_UNIT, _UNITS = {"unit", "other"}, {"units", "rivals"}
+"""Fields that name one unit, and several."""
 T = TypeVar("T")
 
 
@@ -106,8 +108,10 @@ def _with_units(plain: Any) -> Any:
     if not isinstance(plain, dict):
         return plain
     read = {name: _with_units(value) for name, value in plain.items()}
-    if isinstance(read.get("unit"), str):
-        read["unit"] = UnitId.parse(read["unit"])
-    if isinstance(read.get("units"), list):
-        read["units"] = [UnitId.parse(str(unit)) for unit in read["units"]]
+    for name in _UNIT & read.keys():
+        if isinstance(read[name], str):
+            read[name] = UnitId.parse(read[name])
+    for name in _UNITS & read.keys():
+        if isinstance(read[name], list):
+            read[name] = [UnitId.parse(str(unit)) for unit in read[name]]
     return read

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from autointerp.core.causal_evidence import (
+    ACTED_ON,
     Ablation,
     Attribution,
     ControlKind,
@@ -24,6 +25,7 @@ from autointerp.core.kept_evidence import (
     label_digest,
     newest_of_each_kind,
 )
+from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.unit_sites import UnitSites
 
 _TITLES = {
@@ -32,6 +34,7 @@ _TITLES = {
     EvidenceKind.ATTRIBUTION: "what it adds to the tokens that follow",
     EvidenceKind.STEERING: "raised and lowered",
     EvidenceKind.SITES: "before, within and behind its activation function",
+    EvidenceKind.RANK: "among the units of its layer, for its own label",
 }
 _HELD = {Hold.ZERO: "zero", Hold.MEAN: "its mean", Hold.RESAMPLED: "another text's"}
 _AROUND = 6
@@ -60,6 +63,8 @@ class FoundEvidence:
     written: tuple[tuple[str, tuple[Pair, ...]], ...] = ()
     """Of each prompt what is written behind it, each with its name."""
     notes: tuple[str, ...] = ()
+    is_acted_on: bool = True
+    """Whether the unit was held, put back or pushed for it, and not only read."""
 
 
 def found_evidence(
@@ -78,6 +83,7 @@ def _shown(kept: KeptEvidence, labels: Collection[str]) -> FoundEvidence:
         *map(_patching_table, found.patchings),
         *map(_attribution_table, found.attributions),
         *map(_sites_table, found.sites),
+        *([_ranks_table(found.ranks)] if found.ranks else []),
     ]
     return FoundEvidence(
         _TITLES[kept.request.kind],
@@ -86,6 +92,7 @@ def _shown(kept: KeptEvidence, labels: Collection[str]) -> FoundEvidence:
         tables[0] if tables else None,
         tuple(_written(found.steerings)),
         found.notes,
+        kept.request.kind in ACTED_ON,
     )
 
 
@@ -160,6 +167,38 @@ def _sites_table(sites: UnitSites) -> FoundTable:
         ("sites", "correlation", "strongest windows in common", "by chance"),
         tuple(rows),
     )
+
+
+def _ranks_table(ranks: Sequence[OwnLabelRank]) -> FoundTable:
+    rows = tuple(
+        (
+            one.side.value,
+            "–" if one.rank is None else f"{one.rank:,} of {one.n_units:,}",
+            *_closeness(one),
+            _margin(one),
+        )
+        for one in ranks
+    )
+    n = max(one.n_windows for one in ranks)
+    return FoundTable(
+        f"Correlation of units with what the label says of {n:,} windows of held-out text",
+        ("side", "rank", "its own", "best other", "margin"),
+        rows,
+    )
+
+
+def _closeness(one: OwnLabelRank) -> Row:
+    own = "–" if one.own is None else f"{one.own:.2f}"
+    if one.other is None or one.best_other is None:
+        return own, "–"
+    return own, f"{one.other.short}, {one.best_other:.2f}"
+
+
+def _margin(one: OwnLabelRank) -> str:
+    if one.margin is None:
+        return f"none: {one.reason}"
+    ends = "" if one.low is None else f" ({one.low:+.2f} to {one.high:+.2f})"
+    return f"{one.margin:+.2f}{ends} over {' and '.join(unit.short for unit in one.rivals)}"
 
 
 def _written(steerings: Sequence[SteeredWriting]) -> Iterator[tuple[str, tuple[Pair, ...]]]:

@@ -28,6 +28,7 @@ from autointerp.settings import Settings
 from autointerp.store.labels import FolderLabelStore
 from autointerp.subjects import SubjectModel, load_subject, parse_units
 from autointerp.wiring.collection_runs import load_job_corpus
+from autointerp.wiring.kept_ranks import own_label_evidence
 from autointerp.wiring.other_texts import attach_encoders, check_same_subject
 
 DEFAULT_SUBJECT = "smollm2-135m"
@@ -54,7 +55,7 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
     Args:
         units: as a job names them, ``5:131,7:0-3``.
         asked: a request, or its kind: ``ablation``, ``patching`` (with a request), ``attribution``,
-            ``steering``, ``sites``.
+            ``steering``, ``sites``, ``rank``.
         subject: the model; that of the dictionary where None, else SmolLM2-135M.
         folder: of a dictionary, whose labels say where their units are active.
         corpus: text to hold them on; that of the dictionary where None, else Wikipedia.
@@ -82,9 +83,13 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
             "leave out --together"
         )
     dictionary = None if folder is None else open_dictionary(Path(folder))
+    if request.kind is EvidenceKind.RANK:
+        _refuse_rank(dictionary, corpus, tokens)
     text = _text(dictionary, corpus, tokens)
     model = _subject(subject, dictionary, settings, progress)
     named = _units(units, model, dictionary, encoders, seed=request.seed)
+    if dictionary is not None and request.kind is EvidenceKind.RANK:
+        return own_label_evidence(dictionary, model, named, request, keep=keep, progress=progress)
     read: str | None = None
     answer = _without_text(model, request, progress)
     labels: dict[UnitId, LabelWithSets] = {}
@@ -103,6 +108,19 @@ def causal_evidence(  # noqa: PLR0913 - a convenience for notebooks
             answer,
         )
     return answer(named)
+
+
+def _refuse_rank(dictionary: Dictionary | None, corpus: str | None, tokens: int | None) -> None:
+    if dictionary is None:
+        raise InputError(
+            "a rank is by what the label of a unit says; name the dictionary of the labels with "
+            "--dir"
+        )
+    if corpus is not None or tokens is not None:
+        raise InputError(
+            "units are ranked on the held-out text that was kept with their labels; leave out "
+            "--corpus and --tokens"
+        )
 
 
 def _without_text(model: SubjectModel, request: CausalRequest, progress: Progress) -> _Answer:

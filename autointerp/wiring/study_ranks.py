@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -15,6 +16,7 @@ from autointerp.dictionary.chosen_labels import chosen_labels
 from autointerp.settings import Settings
 from autointerp.statistics.closed_form_intervals import wilson_interval
 from autointerp.subjects import SubjectModel
+from autointerp.wiring.kept_ranks import KeptRanks, Sides
 from autointerp.wiring.own_label_ranks import rank_own_labels
 from autointerp.wiring.study_folder import begin_study, finish_study
 from autointerp.wiring.study_runs import provenance_of
@@ -23,13 +25,14 @@ _NOTES = (
     "All units of a hook point are compared on the held-out windows on which a label was scored, "
     "by the same weighted correlation with what its explanation predicts there; a label's own is "
     "its score.",
-    "Other units are compared on the better of their two sides, and the best of them is chosen on "
-    "the windows that it is compared on: margins are rather too small than too large.",
+    "Other units are compared on the better of their two sides. The rank is by all windows. For "
+    "the margin, documents are dealt out in two halves: the best other unit is chosen on one and "
+    "compared on the other, and the other way round, as the best of many on some text is partly "
+    "the luckiest there. So a margin may be above 0 where the rank is not 1.",
     "A label that another unit follows more closely is not wrong: it says something of a direction "
     "that both share, or too little of what its own unit does.",
-    "Intervals of margins are of windows drawn anew within their strata, as if windows of one "
-    "document told as much as those of several. As the other unit was chosen there too, more "
-    "labels are surely not the best than would be on other text.",
+    "Intervals of margins are over documents, one of them left out at a time; with fewer than "
+    "three in a half there is none.",
 )
 _GREAT = 10
 """A rank that is still among the first."""
@@ -43,6 +46,7 @@ def study_ranks(  # noqa: PLR0913 - a convenience for notebooks
     limit: int | None = None,
     encoders: Sequence[str] = (),
     seed: int = 0,
+    keep: bool = False,
     out: Path | str | None = None,
     settings: Settings | None = None,
     progress: Progress | None = None,
@@ -55,7 +59,9 @@ def study_ranks(  # noqa: PLR0913 - a convenience for notebooks
         units: whose labels, as on the command line; all where None.
         limit: so many labels at random; all where None.
         encoders: folders of SAEs that have moved, as ``sae:FOLDER``.
-        seed: of the random choice and the resamples.
+        seed: of the random choice and of the halves into which documents are dealt out.
+        keep: store each unit's ranks beside its labels in that folder, as evidence of the kind
+            ``rank``, and take what was kept of them before.
         out: folder for ``study.json`` and ``report.html``; nowhere if None.
         settings: from the environment where None.
         progress: told about every stage.
@@ -76,21 +82,31 @@ def study_ranks(  # noqa: PLR0913 - a convenience for notebooks
     chosen = chosen_labels(opened, units=units, limit=limit, seed=seed)
     if out is not None:
         begin_study(Path(out), "ranks", asked, resume=True)
-    ranks = list(
-        rank_own_labels(
-            opened,
-            chosen,
-            subject=subject,
-            encoders=encoders,
-            seed=seed,
-            settings=settings,
-            progress=progress or SilentProgress(),
-        )
+    rank = partial(
+        rank_own_labels,
+        opened,
+        subject=subject,
+        encoders=encoders,
+        seed=seed,
+        settings=settings,
+        progress=progress or SilentProgress(),
     )
+    ranks = _kept(KeptRanks(opened, seed=seed), chosen, rank) if keep else list(rank(chosen))
     report = _report(opened, asked, ranks, seed)
     if out is not None:
         finish_study(Path(out), report)
     return report
+
+
+def _kept(
+    kept: KeptRanks, chosen: Sides, rank: Callable[[Sides], Iterator[OwnLabelRank]]
+) -> list[OwnLabelRank]:
+    every = kept.with_other_sides(chosen)
+    found = {(one.unit, one.side): one for one in kept.known(dict.fromkeys(u for u, _ in every))}
+    left = [side for side in every if side not in found]
+    if left:
+        found |= {(one.unit, one.side): one for one in kept.keep(rank(left))}
+    return [found[side] for side in chosen if side in found]
 
 
 def _report(
@@ -126,8 +142,10 @@ def _report(
                 "By hook point",
                 _LAYER_COLUMNS,
                 tuple(_layer_row(hook, own) for (_, hook), own in sorted(by_layer.items())),
-                f"Surely: the interval of the margin leaves out 0. Among {_GREAT}: the rank is "
-                f"{_GREAT} or better. No rank: nothing could be compared.",
+                "Surely best: rank 1, and the interval of the margin is above 0; surely not: "
+                "another rank, and it is below 0. "
+                f"Among {_GREAT}: the rank is {_GREAT} or better. No rank: nothing could be "
+                "compared.",
             ),
             StudyTable("Every label", _LABEL_COLUMNS, tuple(map(_label_row, ranks))),
         ),
@@ -155,8 +173,8 @@ def _layer_row(hook: str, ranks: Sequence[OwnLabelRank]) -> tuple[Cell, ...]:
     margins = [one.margin for one in known if one.margin is not None]
     shares = (
         sum(place == 1 for place in places),
-        sum(one.low is not None and one.low > 0 for one in known),
-        sum(one.high is not None and one.high < 0 for one in known),
+        sum(one.is_surely_best for one in known),
+        sum(one.is_surely_not_best for one in known),
         sum(place <= _GREAT for place in places),
     )
     n = len(known)

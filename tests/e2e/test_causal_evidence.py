@@ -162,7 +162,41 @@ def test_a_neuron_is_shown_before_and_behind_its_activation_function(
     assert any(line.startswith("hook_pre,") for line in lines)
 
 
+@pytest.mark.parametrize("width", [60, 100, 160])
+def test_units_are_ranked_for_their_own_labels_kept_and_shown(
+    place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    where = ["--dir", str(place / "run"), "--kind", "rank", "--keep"]
+    found = asked(capsys, "1:0-7", *where)
+    units = {one["unit"].rpartition("/")[2] for one in found["ranks"]}
+    assert {"1", "2"} <= units
+    assert all(one["rank"] is None or one["own"] is not None for one in found["ranks"])
+    monkeypatch.setenv("COLUMNS", str(width))
+    capsys.readouterr()
+    assert run(["evidence", "1:0-7", *where]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert all(len(line) <= width for line in lines)
+    assert "are the best of their layer" in " ".join(lines)
+    without = refused(capsys, "1:1", "--kind", "rank", "--subject", str(place / "causal"))
+    assert "name the dictionary of the labels with --dir" in without
+    assert run(["show", "1:2", "--dir", str(place / "run")]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "rank: positive side:" in shown or "rank: negative side:" in shown
+
+
 REFUSED = {
+    "ranks on other text": (
+        ["1:1", "--kind", "rank", "--tokens", "4000"],
+        "leave out --corpus and --tokens",
+    ),
+    "ranks of several as one": (
+        ["1:1-2", "--kind", "rank", "--together"],
+        "leave out --together",
+    ),
+    "ranks of units without a label": (
+        ["1:9", "--kind", "rank"],
+        "there is no label of 1:9",
+    ),
     "sites of the stream": (
         ["blocks.1.hook_resid_post:3", "--kind", "sites"],
         "is not a neuron of an MLP; name one that is, such as 5:131",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -21,8 +22,9 @@ from autointerp.core.causal_evidence import (
 )
 from autointerp.core.causal_json import causal_json
 from autointerp.core.causal_request import CausalRequest
-from autointerp.core.ids import UnitId
+from autointerp.core.ids import Side, UnitId
 from autointerp.core.kept_evidence import EvidenceSource, KeptEvidence
+from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.unit_sites import SitePair, SiteText, UnitSite, UnitSites
 
 UNITS = Standing.of(ControlKind.UNITS, 0.25, [0.01] * 18 + [0.3])
@@ -62,10 +64,23 @@ def _found(unit: UnitId, asked: dict[str, Any]) -> CausalEvidence:
         parts["attributions"] = (Attribution(unit, (text,), 0.7, None, None, (TURNS,)),)
     elif kind is EvidenceKind.SITES:
         parts["sites"] = (_sites(unit),)
+    elif kind is EvidenceKind.RANK:
+        parts["ranks"] = tuple(own_label_ranks(unit))
     else:
         parts["steerings"] = tuple(_steered(unit, asked["prompts"]))
     notes = ("1 of 2 units are left out",)
     return CausalEvidence(kind, unit.subject, "float32", **parts, seconds=12.3, notes=notes)
+
+
+def own_label_ranks(unit: UnitId) -> Iterator[OwnLabelRank]:
+    """A side that is not the best for its label, and one whose label predicts too little."""
+    others = tuple(UnitId(unit.subject, unit.hook, index) for index in (7, 9))
+    sizes = 1536, 78, 26
+    yield OwnLabelRank(
+        unit, Side.POSITIVE, *sizes, 2, 0.41, others[0], 0.62, -0.21, -0.3, -0.1, others
+    )
+    reason = "fewer than 2 windows have predictions that fit the text"
+    yield OwnLabelRank(unit, Side.NEGATIVE, *sizes, *(None,) * 7, reason=reason)
 
 
 def _sites(unit: UnitId) -> UnitSites:

@@ -13,9 +13,13 @@ from tiny import tiny_gpt2, tiny_texts, tiny_tokenizer, write_texts
 
 import autointerp as ai
 from autointerp.core.errors import InputError
-from autointerp.core.ids import Side
+from autointerp.core.ids import Side, UnitId
+from autointerp.core.kept_evidence import label_digest
+from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.progress import SilentProgress
+from autointerp.core.seeds import derive_seed
 from autointerp.dictionary.chosen_labels import chosen_labels
+from autointerp.statistics.studies.crossed_margins import second_halves
 from autointerp.store.labels.folder_store import FolderLabelStore
 from autointerp.wiring.own_label_ranks import rank_own_labels
 
@@ -44,7 +48,7 @@ def test_ranks_are_those_of_brute_force(made: Path) -> None:
     corpus = ai.load_corpus(str(made / "texts"), subject, n_tokens=9000)
     hook = chosen[0][0].hook
     every = {hook: range(subject.width(hook))}
-    n_ranked = 0
+    n_ranked = n_crossed = 0
     for one in ranks:
         label = dictionary.label(one.unit, one.side)
         assert label is not None
@@ -72,11 +76,55 @@ def test_ranks_are_those_of_brute_force(made: Path) -> None:
         assert one.own == pytest.approx(label.headline.value, abs=1e-4)
         assert one.best_other == pytest.approx(max(others.values()), abs=1e-4)
         assert one.rank == 1 + sum(value > own + 1e-4 for value in others.values())
-        assert one.margin == pytest.approx(own - max(others.values()), abs=2e-4)
+        documents = [corpus[t.window].document for t in trials]
+        names = sorted(set(documents))
+        assert (one.n_windows, one.n_documents) == (len(trials), len(names))
+        lengths = [len(t.predicted or ()) for t in trials]
+        places = np.repeat([names.index(document) for document in documents], lengths)
+        seed = derive_seed(0, str(one.unit), str(one.side))
+        second = second_halves(places, weights * predicted**2, seed=seed)[places]
+        expected = crossed(one, values, predicted, weights, second)
+        if expected is None:
+            assert (one.margin, one.rivals) == (None, ())
+            assert one.reason
+            continue
+        n_crossed += 1
+        assert one.margin == pytest.approx(expected[0], abs=2e-4)
+        assert one.rivals == expected[1]
         assert one.low is not None
         assert one.high is not None
-        assert one.low < one.high
+        assert one.low < one.margin < one.high
     assert n_ranked >= 4
+    assert n_crossed >= 4
+
+
+def crossed(
+    one: OwnLabelRank,
+    values: np.ndarray,
+    predicted: np.ndarray,
+    weights: np.ndarray,
+    second: np.ndarray,
+) -> tuple[float, tuple[UnitId, ...]] | None:
+    """The margin over the best others of the other halves, and these; None where one is flat."""
+    sides = {Side.POSITIVE: 1, Side.NEGATIVE: -1}
+    own = np.maximum(0, sides[one.side] * values[one.unit.index])
+    margins, rivals = [], []
+    for half in (~second, second):
+        rows = predicted[~half], weights[~half]
+        scores = {
+            (unit, side): weighted(np.maximum(0, sign * values[unit, ~half]), *rows)
+            for unit in range(len(values))
+            if unit != one.unit.index
+            for side, sign in sides.items()
+        }
+        unit, side = max(scores, key=scores.__getitem__)
+        line = np.maximum(0, sides[side] * values[unit])
+        both = [weighted(x[half], predicted[half], weights[half]) for x in (own, line)]
+        if min(both) < -1:
+            return None
+        margins.append(both[0] - both[1])
+        rivals.insert(0, UnitId(one.unit.subject, one.unit.hook, unit))
+    return float(np.mean(margins)), tuple(dict.fromkeys(rivals))
 
 
 @pytest.mark.parametrize("n_left", [0, 1])
@@ -137,6 +185,56 @@ def test_the_report_counts_them_by_layer(made: Path, tmp_path: Path) -> None:
     assert row[0] == "blocks.1.mlp.hook_post"
     assert (tmp_path / "out" / "report.html").is_file()
     assert re.match(r"\d+ of \d+ labelled units", report.paragraphs[0])
+
+
+class Told:
+    """Keeps what was said."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def start(self, stage: str, total: int, unit: str) -> None:
+        """Ignored."""
+
+    def advance(self, stage: str, amount: int) -> None:
+        """Ignored."""
+
+    def at(self, stage: str, place: str) -> None:
+        """Ignored."""
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
+
+
+def test_ranks_are_kept_beside_the_labels_and_are_those_of_single_units(
+    made: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(made / "run", tmp_path / "run"))
+    told, where = Told(), {"subject": str(made / "tiny"), "keep": True}
+    first = ai.study_ranks(folder, progress=told, **where)
+    assert any("tokens are read, about" in note for note in told.notes)
+    dictionary = ai.open_dictionary(folder)
+    chosen = chosen_labels(dictionary, units=None, limit=None, seed=0)
+    for unit, side in chosen:
+        [kept] = dictionary.evidence(unit)
+        label = dictionary.label(unit, side)
+        assert label is not None
+        assert [(one.unit, one.side) for one in kept.evidence.ranks] == [(unit, side)]
+        assert kept.source.label == label_digest(label)
+        assert kept.source.corpus == label.provenance.corpus
+    # A second study measures nothing, and neither does the command about the same units.
+    later = Told()
+    again = ai.study_ranks(folder, progress=later, **where)
+    assert later.notes == []
+    assert again.tables == first.tables
+    alone = ai.causal_evidence("1:0-7", "rank", folder=folder, subject=where["subject"])
+    ranks = {one.unit: one for one in alone.ranks}
+    for unit, _ in chosen:
+        [kept] = dictionary.evidence(unit)
+        assert kept.evidence.ranks == (ranks[unit],)
+    reused = ai.causal_evidence("1:0-7", "rank", folder=folder, keep=True, subject=where["subject"])
+    assert any(f"{len(chosen)} of {len(chosen)} units were answered" in n for n in reused.notes)
+    assert reused.ranks == alone.ranks
 
 
 def test_another_text_and_other_weights_are_refused(made: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from autointerp.api.schemas import Wire
 from autointerp.core.causal_evidence import ControlKind, EvidenceKind, Hold, TextKind
 from autointerp.core.causal_request import CausalRequest
+from autointerp.core.ids import Side
 from autointerp.core.probe import NEUTRAL_PROMPTS
 
 MOST_ASKED = 16
@@ -24,7 +25,8 @@ class EvidenceOptions(Wire):
         default=EvidenceKind.ABLATION,
         description="`ablation`: the loss without it; `patching`: what it carries between two "
         "prompts; `attribution`: what it adds to the tokens that follow; `steering`: what is "
-        "written with it; `sites`: neurons before, within and behind their activation function.",
+        "written with it; `sites`: neurons before, within and behind their activation function; "
+        "`rank`: whether it is the unit of its layer that its own label describes best.",
     )
     holds: list[Hold] = Field(
         default=[Hold.ZERO],
@@ -253,6 +255,31 @@ class UnitSitesOut(Wire):
     pairs: list[SitePairOut]
 
 
+class OwnLabelRankOut(Wire):
+    """How closely units of a hook point follow what a label of one of them predicts."""
+
+    unit: str
+    side: Side
+    n_units: int = Field(description="At the hook point.")
+    n_windows: int = Field(description="Of held-out text, on which all are compared.")
+    n_documents: int
+    rank: int | None = Field(
+        description="1 where no other unit follows the label more closely; null where nothing can "
+        "be compared."
+    )
+    own: float | None = Field(description="Correlation of the unit with what its label predicts.")
+    other: str | None = Field(description="The unit that follows it most closely among others.")
+    best_other: float | None = Field(description="Its correlation.")
+    margin: float | None = Field(
+        description="Own less that of the best other, which is chosen on one half of the documents "
+        "and compared on the other half; the mean of both ways round."
+    )
+    low: float | None = Field(description="Of the margin's 95 % interval over documents.")
+    high: float | None
+    rivals: list[str] = Field(description="The units over which the margin is.")
+    reason: str | None = Field(description="Why there is no rank, or no margin.")
+
+
 class CausalEvidenceOut(Wire):
     """The answer: of the kind that was asked, a result a unit or one for all together."""
 
@@ -264,6 +291,7 @@ class CausalEvidenceOut(Wire):
     attributions: list[AttributionOut]
     steerings: list[SteeredWritingOut] = Field(description="Of each unit: raised, then lowered.")
     sites: list[UnitSitesOut]
+    ranks: list[OwnLabelRankOut] = Field(description="Of each labelled side.")
     n_tokens_run: int = Field(description="Tokens of all forward passes, once a row.")
     seconds: float
     notes: list[str] = Field(description="Sentences that a reader should see.")
@@ -286,7 +314,8 @@ class EvidenceSourceOut(Wire):
     corpus: str | None = Field(description="Null of kinds that need no text.")
     job: str | None = Field(description="Null where no job asked for it.")
     label: str | None = Field(
-        description="Digest of the label whose texts it was measured on; null of other kinds."
+        description="Digest of the label whose texts it was measured on, of a rank those of both "
+        "sides with + between them; null of other kinds."
     )
 
 

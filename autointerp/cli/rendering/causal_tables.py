@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import counted, plain_table, short, visible
+from autointerp.cli.rendering.rank_tables import print_ranks
 from autointerp.cli.rendering.site_tables import print_sites
 from autointerp.core.causal_evidence import (
     Ablation,
@@ -40,6 +41,9 @@ _LEGENDS = {
     "token from the model as it is, mean over the prompts.",
     EvidenceKind.SITES: "r: of the two sites' activations, 95 % interval over documents; shared: "
     "of the strongest windows at one site those among as many at the other.",
+    EvidenceKind.RANK: "own, its: correlation of the unit, and of the best other on the better of "
+    "its sides, with what the label predicts on held-out text. margin: own less that of the best "
+    "other, which is chosen on half of the documents and compared on the other half.",
 }
 _STANDING = (
     "p: (1 + random units, or random directions, at least as large in size) / (1 + all of them)."
@@ -66,6 +70,7 @@ def print_causal(evidence: CausalEvidence, console: Console) -> None:
         _print_writing(writing, console)
     for sites in evidence.sites:
         print_sites(sites, console)
+    print_ranks(evidence.ranks, console)
     console.print()
     for line in _legend(evidence):
         console.print(Text(visible(line), "dim"))

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from autointerp.cli.rendering.console import visible
+from autointerp.core.causal_evidence import ACTED_ON
 from autointerp.core.causal_words import in_words
 from autointerp.core.evidence_words import (
     brief_name,
@@ -27,7 +28,9 @@ def kept_parts(kept: tuple[KeptEvidence, ...], labels: Collection[str]) -> Itera
     """What was found with the unit held, put back or pushed: a line of the newest of each kind."""
     if not kept:
         return
-    yield Text("\nheld, put back or pushed", "bold underline")
+    pushed = any(one.request.kind in ACTED_ON for one in kept)
+    title = "held, put back or pushed" if pushed else "found beside the label"
+    yield Text(f"\n{title}", "bold underline")
     for one in newest_of_each_kind(kept):
         source = one.source
         where = "" if source.corpus is None else f", {source.corpus}"

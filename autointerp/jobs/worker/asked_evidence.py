@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,7 +29,8 @@ from autointerp.corpora import TokenCorpus
 from autointerp.evidence.causal_answers import evidence_of
 from autointerp.evidence.causal_costs import refuse_longer
 from autointerp.evidence.causal_speed import measured_speed
-from autointerp.jobs.evidence_source import source_of
+from autointerp.evidence.ranking_cost import ranking_cost
+from autointerp.jobs.evidence_source import source_of, source_of_labels
 from autointerp.jobs.labelled_texts import (
     ON_LABELS,
     Labels,
@@ -37,6 +38,7 @@ from autointerp.jobs.labelled_texts import (
     recorded_texts,
     why_without,
 )
+from autointerp.jobs.ranked_labels import by_hook_point, labels_to_rank, rank_evidence
 from autointerp.jobs.recorded_texts import Peaks
 from autointerp.jobs.site_evidence import has_sites, site_evidence
 from autointerp.jobs.worker.resources import LoadedModels
@@ -107,6 +109,8 @@ def evidence_asked(
     if len(units) > asked.most_units:
         n = f"{len(units):,} units were asked for"
         raise InputError(f"{n}, at most {asked.most_units} are answered at a time")
+    if request.kind is EvidenceKind.RANK:
+        return _ranked(store, subject, asked, units, waited)
     labels: Labels = {}
     without: dict[UnitId, str] = {}
     if request.kind in ON_LABELS:
@@ -126,9 +130,43 @@ def evidence_asked(
     if asked.keep:
         _keep(store, subject, units, request, found, labels)
     if without:
-        n = f"{len(without)} of {len(units) + len(without)} units are left out"
-        found = replace(found, notes=(*found.notes, f"{n}: {why_without(without)}"))
+        found = _with_left_out(found, len(units), without, why_without(without))
     return causal_json(found)
+
+
+def _ranked(
+    store: LabelStore,
+    subject: SubjectModel,
+    asked: EvidenceAsked,
+    units: Sequence[UnitId],
+    waited: Waited,
+) -> dict[str, Any]:
+    labels, without = labels_to_rank(store, asked.labels, units)
+    reason = next(iter(without.values()), "")
+    if not labels:
+        return {"unlabelled": list(map(str, without)), "reason": reason}
+    takes_s = sum(ranking_cost(subject, of_hook).seconds for of_hook in by_hook_point(labels))
+    if takes_s > waited.most_s:
+        raise InputError(
+            f"this takes about {takes_s:,.0f} s on this worker, and a request has "
+            f"{waited.most_s:,.0f} s; ask about fewer units, or in a job"
+        )
+    waited.refuse_late(takes_s)
+    found = rank_evidence(subject, labels, seed=asked.seed, progress=waited)
+    if asked.keep:
+        for unit, own in of_each_unit(found, list(labels)):
+            source = source_of_labels(subject, [one.label for one in labels[unit]])
+            store.put_evidence(KeptEvidence(unit, asked.request, own, source))
+    if without:
+        found = _with_left_out(found, len(labels), without, reason)
+    return causal_json(found)
+
+
+def _with_left_out(
+    found: CausalEvidence, n_told: int, without: Mapping[UnitId, str], reason: str
+) -> CausalEvidence:
+    n = f"{len(without)} of {n_told + len(without)} units are left out"
+    return replace(found, notes=(*found.notes, f"{n}: {reason}"))
 
 
 class Waited(SilentProgress):

@@ -12,9 +12,9 @@ from autointerp.core.errors import InputError
 from autointerp.core.explanations import Label, LabelStatus
 from autointerp.core.ids import Side, UnitId
 from autointerp.core.job_state import Job, Stage, WorkItem
-from autointerp.core.kept_evidence import KeptEvidence, of_each_unit
+from autointerp.core.kept_evidence import EvidenceSource, KeptEvidence, of_each_unit
 from autointerp.evidence.causal_answers import evidence_of
-from autointerp.jobs.evidence_source import source_of
+from autointerp.jobs.evidence_source import source_of, source_of_labels
 from autointerp.jobs.labelled_texts import (
     ON_LABELS,
     Labels,
@@ -22,6 +22,7 @@ from autointerp.jobs.labelled_texts import (
     recorded_texts,
     why_without,
 )
+from autointerp.jobs.ranked_labels import labels_to_rank, rank_evidence
 from autointerp.jobs.recorded_texts import Peaks
 from autointerp.jobs.site_evidence import check_sites, site_evidence
 from autointerp.jobs.worker.attempt import Attempt
@@ -71,6 +72,9 @@ class EvidenceWork:
         asked = _AnsweredJob(job, job.spec.evidence, subject, self._deps, attempt)
         if asked.request.kind is EvidenceKind.SITES:
             asked.compare_sites(units, self._models, on_useful)
+            return
+        if asked.request.kind is EvidenceKind.RANK:
+            asked.rank(units, on_useful)
             return
         for unit in units:
             attempt.step()
@@ -130,10 +134,35 @@ class _AnsweredJob:
                 self._keep(unit, own, corpus.id)
             on_useful()
 
+    def rank(self, units: Sequence[UnitId], on_useful: Callable[[], None]) -> None:
+        """Ranks of the units whose labels predict something, from one reading a hook point."""
+        labels, without = labels_to_rank(self._store, self._subject.name, units)
+        for unit, reason in without.items():
+            self._fail(unit, reason)
+        for hook in dict.fromkeys(unit.hook for unit in labels):
+            some = {unit: own for unit, own in labels.items() if unit.hook == hook}
+            try:
+                found = rank_evidence(
+                    self._subject, some, seed=self.request.seed, progress=self._attempt
+                )
+            except InputError as error:
+                for unit in some:
+                    self._fail(unit, str(error))
+                continue
+            for unit, own in of_each_unit(found, list(some)):
+                sides = [one.label for one in some[unit]]
+                self._store_answer(
+                    unit, own, source_of_labels(self._subject, sides, job=self._job.id)
+                )
+            on_useful()
+
     def _keep(
         self, unit: UnitId, found: CausalEvidence, corpus: str | None, label: Label | None = None
     ) -> None:
         source = source_of(self._subject, corpus, job=self._job.id, label=label)
+        self._store_answer(unit, found, source)
+
+    def _store_answer(self, unit: UnitId, found: CausalEvidence, source: EvidenceSource) -> None:
         self._store.put_evidence(KeptEvidence(unit, self.request, found, source))
         self._commit(unit, LabelStatus.OK, description=in_words(found))
 

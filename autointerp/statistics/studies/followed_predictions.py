@@ -2,96 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
-_LEAST = 1e-9
+LEAST = 1e-9
 """Share of a mean square that is rounding, where all the rest of it is the mean."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PredictionSums:
+    """Weighted sums over tokens; those of two sets of tokens add up to those of both."""
+
+    weights: NDArray[np.float64]
+    """Of each prediction, shape (prediction,), as the next two."""
+    predicted: NDArray[np.float64]
+    predicted_squares: NDArray[np.float64]
+    activations: NDArray[np.float64]
+    """Shape (unit, prediction), as the next two."""
+    activation_squares: NDArray[np.float64]
+    products: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, activations: Floats, predicted: Floats, weights: Floats) -> PredictionSums:
+        """The sums over some tokens.
+
+        Args:
+            activations: shape (unit, token).
+            predicted: shape (token, prediction).
+            weights: of each token for each prediction, 0 where it makes none; same shape.
+        """
+        weighted = weights * predicted
+        return cls(
+            weights.sum(axis=0, dtype=np.float64),
+            weighted.sum(axis=0, dtype=np.float64),
+            (weighted * predicted).sum(axis=0, dtype=np.float64),
+            (activations @ weights).astype(np.float64),
+            (np.square(activations) @ weights).astype(np.float64),
+            (activations @ weighted).astype(np.float64),
+        )
+
+    def __add__(self, other: PredictionSums) -> PredictionSums:
+        return PredictionSums(
+            self.weights + other.weights,
+            self.predicted + other.predicted,
+            self.predicted_squares + other.predicted_squares,
+            self.activations + other.activations,
+            self.activation_squares + other.activation_squares,
+            self.products + other.products,
+        )
+
+    def of_columns(self, columns: slice) -> PredictionSums:
+        """Those of some predictions."""
+        return PredictionSums(
+            self.weights[columns],
+            self.predicted[columns],
+            self.predicted_squares[columns],
+            self.activations[:, columns],
+            self.activation_squares[:, columns],
+            self.products[:, columns],
+        )
+
+    def correlations(self) -> NDArray[np.float64]:
+        """Pearson's, shape (unit, prediction); NaN where one side does not vary."""
+        # Without a weight all sums are 0, and nothing is defined.
+        total = np.where(self.weights > 0, self.weights, np.nan)
+        mean_p, square_p = self.predicted / total, self.predicted_squares / total
+        mean, square = self.activations / total, self.activation_squares / total
+        variance, variance_p = square - mean * mean, square_p - mean_p * mean_p
+        flat = (variance <= LEAST * square) | (variance_p <= LEAST * square_p)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found = (self.products / total - mean * mean_p) / np.sqrt(variance * variance_p)
+        return np.where(flat, np.nan, found)
 
 
 def weighted_correlations(
     activations: Floats, predicted: Floats, weights: Floats
 ) -> NDArray[np.float64]:
-    """Pearson's, shape (unit, prediction); NaN where one side does not vary.
+    """Pearson's over some tokens, shape (unit, prediction); NaN where one side does not vary.
 
-    Args:
-        activations: shape (unit, token).
-        predicted: shape (token, prediction).
-        weights: of each token for each prediction, 0 where it makes none; same shape.
+    Args as of `PredictionSums.of`.
     """
-    total = weights.sum(axis=0, dtype=np.float64)
-    # Without a weight all sums are 0, and nothing is defined.
-    total = np.where(total > 0, total, np.nan)
-    weighted = weights * predicted
-    mean_p = weighted.sum(axis=0, dtype=np.float64) / total
-    square_p = (weighted * predicted).sum(axis=0, dtype=np.float64) / total
-    mean = (activations @ weights).astype(np.float64) / total
-    square = (np.square(activations) @ weights).astype(np.float64) / total
-    product = (activations @ weighted).astype(np.float64) / total
-    variance, variance_p = square - mean * mean, square_p - mean_p * mean_p
-    flat = (variance <= _LEAST * square) | (variance_p <= _LEAST * square_p)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = (product - mean * mean_p) / np.sqrt(variance * variance_p)
-    return np.where(flat, np.nan, found)
-
-
-@dataclass(frozen=True, slots=True)
-class WindowLines:
-    """One window: what was predicted there, and what two units do."""
-
-    stratum: str
-    weight: float
-    predicted: Floats
-    own: Floats
-    other: Floats
-
-
-def margin_interval(
-    windows: Sequence[WindowLines], *, seed: int, n_resamples: int = 500
-) -> tuple[float, float] | None:
-    """The 95 % interval of one unit's correlation less another's, from resampled windows.
-
-    Windows are drawn anew within their strata, both units on the same ones; None of fewer than two
-    windows, or where too many resamples have no correlation.
-    """
-    if len(windows) < 2:
-        return None
-    sums = np.array([_sums(window) for window in windows])
-    rng, counts = np.random.default_rng(seed), np.zeros((n_resamples, len(windows)))
-    names = np.array([window.stratum for window in windows])
-    for name in dict.fromkeys(names.tolist()):
-        places = np.flatnonzero(names == name)
-        drawn = rng.multinomial(len(places), np.full(len(places), 1 / len(places)), n_resamples)
-        counts[:, places] = drawn
-    found = _margins(counts @ sums)
-    found = found[np.isfinite(found)]
-    if len(found) < n_resamples // 2:
-        return None
-    low, high = np.quantile(found, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def _sums(window: WindowLines) -> list[float]:
-    p, own, other = (
-        line.astype(np.float64) for line in (window.predicted, window.own, window.other)
-    )
-    rows = (np.ones_like(p), p, p * p, own, own * own, own * p, other, other * other, other * p)
-    return [window.weight * float(row.sum()) for row in rows]
-
-
-def _margins(sums: NDArray[np.float64]) -> NDArray[np.float64]:
-    n, p, pp, *rest = sums.T
-    variance_p = pp / n - (p / n) ** 2
-    correlations = []
-    for a, aa, ap in (rest[:3], rest[3:]):
-        variance = aa / n - (a / n) ** 2
-        flat = (variance <= _LEAST * aa / n) | (variance_p <= _LEAST * pp / n)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found = (ap / n - a * p / n**2) / np.sqrt(variance * variance_p)
-        correlations.append(np.where(flat, np.nan, found))
-    margins: NDArray[np.float64] = correlations[0] - correlations[1]
-    return margins
+    return PredictionSums.of(activations, predicted, weights).correlations()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -27,11 +27,18 @@ class FolderEvidence:
     def __init__(self, folder: Path) -> None:
         self.database = Database(folder / "scores" / "evidence.sqlite", _TABLES)
 
-    def put(self, kept: KeptEvidence) -> None:
-        """Stores an answer in place of that to the same request on the same text and dtype."""
-        values = (*reading_order(kept.unit, Side.POSITIVE)[:3], kept.key, pack_causal(kept))
+    def put(self, answers: Iterable[KeptEvidence]) -> None:
+        """Stores answers, each in place of that to the same request on the same text and dtype.
+
+        They are durable together, once the last is stored.
+        """
+        rows = [
+            (*reading_order(kept.unit, Side.POSITIVE)[:3], kept.key, pack_causal(kept))
+            for kept in answers
+        ]
         with self.database.writing() as connection:
-            connection.execute("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?)", values)
+            query = "INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?)"
+            connection.executemany(query, rows)
 
     def of(self, unit: UnitId, on_unreadable: OnUnreadable) -> tuple[KeptEvidence, ...]:
         """What is kept of a unit."""

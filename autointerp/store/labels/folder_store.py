@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Hashable, Iterator, Mapping, Set
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Set
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -154,7 +154,12 @@ class FolderLabelStore(LabelStore):
     @override
     def put_evidence(self, kept: KeptEvidence) -> None:
         self._bring_old()
-        self._evidence.put(kept)
+        self._evidence.put([kept])
+
+    def put_all_evidence(self, answers: Iterable[KeptEvidence]) -> None:
+        """Stores many answers in one transaction, as `put_evidence` stores one."""
+        self._bring_old()
+        self._evidence.put(answers)
 
     @override
     def evidence_of(

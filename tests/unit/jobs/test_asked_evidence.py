@@ -156,6 +156,35 @@ def test_sites_are_compared_on_the_text_that_is_named_and_other_units_are_named(
     assert "what fits is nothing" in said["error"]
 
 
+def test_units_are_ranked_for_their_own_labels_on_the_texts_of_these(
+    labelled: WorkerInProcess,
+) -> None:
+    reply = asked_of(labelled, "0:1-2,0:5", kind="rank", keep=True)
+    found = CausalEvidenceOut.model_validate(reply)
+    store, hook = labelled.stores.of("tiny"), "blocks.0.mlp.hook_post"
+    assert {one.unit for one in found.ranks} == {UNIT, UNIT.replace("/1", "/2")}
+    assert "1 of 3 units are left out: there is no label of 0:5" in found.notes
+    for one in found.ranks:
+        assert one.rank is not None
+        assert 1 <= one.rank <= one.n_units
+        label = store.get_label(UnitId.parse(one.unit), one.side)
+        assert label is not None
+        assert one.own == pytest.approx(label.headline.value, abs=1e-4)
+    [kept] = [
+        one for one in store.evidence_of(UnitId("tiny", hook, 1)) if one.request.kind == "rank"
+    ]
+    assert [one.side for one in kept.evidence.ranks] == [
+        one.side for one in found.ranks if one.unit == UNIT
+    ]
+    assert kept.source.label is not None
+    assert kept.source.corpus is not None
+    without = asked_of(labelled, "0:5", kind="rank")
+    assert without["unlabelled"] == [UNIT.replace("/1", "/5")]
+    said = asked_of(labelled, "0:1", kind="rank", most_s=1e-9)
+    assert "ask about fewer units, or in a job" in said["error"]
+    assert "leave out --together" in asked_of(labelled, "0:1", kind="rank", together=True)["error"]
+
+
 def test_answers_are_kept_where_that_is_asked_for(labelled: WorkerInProcess) -> None:
     store = labelled.stores.of("tiny")
     asked_of(labelled, "0:1-2", texts=["all"], seed=7, keep=True)

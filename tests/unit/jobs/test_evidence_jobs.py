@@ -126,6 +126,26 @@ def test_sites_are_compared_on_the_job_s_text(labelled: WorkerInProcess, texts: 
     assert (kept.source.corpus or "").startswith(str(texts))
 
 
+def test_units_of_a_layer_are_ranked_and_those_without_a_label_fail(
+    labelled: WorkerInProcess,
+) -> None:
+    job = labelled.finished(evidence_spec("0:1-2,1:7", "rank"))
+    assert (job.state, job.counts.ok, job.counts.failed) == (JobState.PARTIAL, 2, 1)
+    assert job.reason == "1 of 3 units failed: there is no label of 1:7"
+    store = labelled.stores.of("tiny")
+    [kept] = store.evidence_of(unit(1))
+    labels = store.get_sides(unit(1))
+    assert [one.side for one in kept.evidence.ranks] == [label.side for label in labels]
+    assert kept.source.label == "+".join(map(label_digest, labels))
+    assert not kept.is_of_another_label([label_digest(label) for label in labels])
+    assert kept.is_of_another_label(["0123456789ab"])
+    assert (kept.source.job, kept.source.corpus) == (job.id, labels[0].provenance.corpus)
+    assert (
+        "of 64 units of its layer for its own label"
+        in messages(labelled, job, "ok")[0]["description"]
+    )
+
+
 def test_a_worker_that_stops_in_the_middle_leaves_what_is_done_to_the_next(
     labelled: WorkerInProcess,
 ) -> None:

@@ -58,6 +58,20 @@ def test_the_text_is_read_once_a_layer_of_each_item(
     assert by_items <= expected < by_items + len(widths)
 
 
+@pytest.mark.parametrize(
+    ("units", "n_units", "n_tokens"), [("5:7", 1, 80 * 16), ("layer:5", 1536, 3 * 400)]
+)
+def test_ranks_read_the_held_out_text_of_labels_once_an_item_or_the_windows_of_a_few(
+    units: str, n_units: int, n_tokens: int
+) -> None:
+    corpus = CorpusConfig(n_tokens=1000, n_ctx=16, explain=0.5, validation=0.1)
+    asked = CausalRequest(EvidenceKind.RANK)
+    spec = JobSpec(subject="tiny", units=units, llm="none", evidence=asked, corpus=corpus)
+    shape = known_shape("smollm2-135m")
+    cost = evidence_cost(spec, n_units, shape, this_machine(), n_readers=1)
+    assert cost.n_tokens == min(n_tokens, 400 * -(-n_units // 512))
+
+
 def test_a_text_that_is_too_long_for_the_units_of_an_item_is_read_more_often() -> None:
     # 2^28 activations are kept: of 4 sites of 2^20 tokens, those of 64 neurons.
     assert n_read("5:0-15", 16, n_tokens=2**20) == 1
