@@ -39,6 +39,9 @@ class OwnLabelRank:
     rivals: tuple[UnitId, ...] = ()
     """The units over which the margin is: the best on either half of the documents, once where it
     is the same."""
+    lead_low: float | None = None
+    """Where the rank is 1, lower end of the 95 % interval over documents of own less that of the
+    best other on all windows: too low rather than too high, as that one is the luckiest there."""
     reason: str | None = None
     """Why there is no rank, or no margin."""
 
@@ -46,8 +49,8 @@ class OwnLabelRank:
 
     @property
     def is_surely_best(self) -> bool:
-        """Whether no other unit is ahead, and the interval of the margin leaves out 0."""
-        return self.rank == 1 and self.low is not None and self.low > 0
+        """Whether the best other on the same windows is surely behind."""
+        return self.rank == 1 and self.lead_low is not None and self.lead_low > 0
 
     @property
     def is_surely_not_best(self) -> bool:
@@ -62,7 +65,8 @@ class OwnLabelRank:
             return f"no rank: {self.reason}"
         among = f"of {self.n_units:,} units of its layer for its own label"
         if self.rank == 1:
-            return f"the best {among} ({self.own:.2f}), {self.margin_words}"
+            surely = "surely " if self.is_surely_best else ""
+            return f"{surely}the best {among} ({self.own:.2f}), {self.margin_words}"
         assert self.other is not None
         return (
             f"rank {self.rank:,} {among}: {self.other.short} follows it more closely "

@@ -13,7 +13,7 @@ from autointerp.core.ids import UnitId
 from autointerp.core.progress import Progress
 from autointerp.core.records import UnitSets
 from autointerp.core.unreadable import if_readable
-from autointerp.evidence.own_label_ranks import rank_labels
+from autointerp.evidence.label_ranking import rank_labels
 from autointerp.evidence.predicting_labels import (
     PredictedWindow,
     PredictingLabel,

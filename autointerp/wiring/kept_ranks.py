@@ -15,7 +15,7 @@ from autointerp.core.kept_evidence import EvidenceSource, KeptEvidence, labels_d
 from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.progress import Progress
 from autointerp.dictionary import Dictionary
-from autointerp.evidence.own_label_ranks import NOTHING
+from autointerp.evidence.label_ranking import NOTHING
 from autointerp.evidence.ranking_cost import say_ranking_cost
 from autointerp.jobs.evidence_source import source_now, source_of_labels
 from autointerp.jobs.keeping_evidence import answer_and_keep, kept_answer

@@ -14,7 +14,7 @@ from autointerp.core.progress import Progress
 from autointerp.corpora import TokenCorpus
 from autointerp.corpora.corpus_loading import load_corpus_texts
 from autointerp.dictionary import Dictionary
-from autointerp.evidence.own_label_ranks import rank_labels
+from autointerp.evidence.label_ranking import rank_labels
 from autointerp.evidence.predicting_labels import WindowText
 from autointerp.evidence.ranking_cost import say_ranking_cost
 from autointerp.jobs.ranked_labels import predicting

@@ -28,7 +28,9 @@ _NOTES = (
     "Other units are compared on the better of their two sides. The rank is by all windows. For "
     "the margin, documents are dealt out in two halves: the best other unit is chosen on one and "
     "compared on the other, and the other way round, as the best of many on some text is partly "
-    "the luckiest there. So a margin may be above 0 where the rank is not 1.",
+    "the luckiest there. So a margin may be above 0 where the rank is not 1. As half of the "
+    "documents do not always tell which is the best, margins are rather too high than too low: "
+    "whether a unit is surely the best is told by the best other on all windows.",
     "A label that another unit follows more closely is not wrong: it says something of a direction "
     "that both share, or too little of what its own unit does.",
     "Intervals of margins are over documents, one of them left out at a time; with fewer than "
@@ -142,8 +144,8 @@ def _report(
                 "By hook point",
                 _LAYER_COLUMNS,
                 tuple(_layer_row(hook, own) for (_, hook), own in sorted(by_layer.items())),
-                "Surely best: rank 1, and the interval of the margin is above 0; surely not: "
-                "another rank, and it is below 0. "
+                "Surely best: rank 1, and the best other on the same windows is behind by an "
+                "interval above 0; surely not: another rank, and the margin is below 0. "
                 f"Among {_GREAT}: the rank is {_GREAT} or better. No rank: nothing could be "
                 "compared.",
             ),
@@ -186,9 +188,9 @@ def _layer_row(hook: str, ranks: Sequence[OwnLabelRank]) -> tuple[Cell, ...]:
 
 
 def _label_row(one: OwnLabelRank) -> tuple[Cell, ...]:
-    unit = f"{one.unit.layer}:{one.unit.index} {one.side.value}"
-    if one.rank is None or one.margin is None:
+    unit = f"{one.unit.short} {one.side.value}"
+    if one.rank is None:
         return (unit, None, one.own, one.reason or "", None, None)
-    other = "" if one.other is None else f"{one.other.layer}:{one.other.index}"
-    margin = StudyValue(one.margin, one.low, one.high)
+    other = "" if one.other is None else one.other.short
+    margin = None if one.margin is None else StudyValue(one.margin, one.low, one.high)
     return (unit, one.rank, one.own, other, one.best_other, margin)

@@ -94,6 +94,9 @@ def test_ranks_are_those_of_brute_force(made: Path) -> None:
         assert one.low is not None
         assert one.high is not None
         assert one.low < one.margin < one.high
+        assert (one.lead_low is None) == (one.rank > 1)
+        if one.lead_low is not None:
+            assert one.lead_low < one.own - one.best_other
     assert n_ranked >= 4
     assert n_crossed >= 4
 

@@ -277,6 +277,10 @@ class OwnLabelRankOut(Wire):
     low: float | None = Field(description="Of the margin's 95 % interval over documents.")
     high: float | None
     rivals: list[str] = Field(description="The units over which the margin is.")
+    lead_low: float | None = Field(
+        description="Where the rank is 1: lower end of the 95 % interval of own less that of the "
+        "best other on all windows. Above 0 the unit is surely the best."
+    )
     reason: str | None = Field(description="Why there is no rank, or no margin.")
 
 

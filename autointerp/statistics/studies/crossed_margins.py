@@ -76,7 +76,7 @@ def crossed_margin(halves: Sequence[ComparedTokens]) -> Margin | None:
     as if those of a document were as many documents, in more than half.
 
     Args:
-        halves: each with the other unit that was chosen on the other one.
+        halves: each with the other unit that was chosen on the other one; or all documents alone.
     """
     margins, variances, freedoms = [], [], []
     for half in halves:

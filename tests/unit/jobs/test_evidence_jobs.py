@@ -141,7 +141,7 @@ def test_units_of_a_layer_are_ranked_and_those_without_a_label_fail(
     assert kept.is_of_another_label(["0123456789ab"])
     assert (kept.source.job, kept.source.corpus) == (job.id, labels[0].provenance.corpus)
     assert (
-        "of 64 units of its layer for its own label"
+        "of 24 units of its layer for its own label"
         in messages(labelled, job, "ok")[0]["description"]
     )
 

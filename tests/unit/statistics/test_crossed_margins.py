@@ -163,3 +163,38 @@ def test_few_documents_have_a_margin_without_an_interval_and_flat_halves_none() 
     flat = np.where(second, predicted, 0.0)
     halves = [of_half(h, documents, weights, flat, *units) for h in (~second, second)]
     assert crossed_margin(halves) is None
+
+
+def equalled(seed: int, *, noise: float) -> tuple[bool, bool]:
+    """Whether a unit that another one equals, among many worse ones, is surely the best of all.
+
+    By the best other on the same text, and by those that halves of it choose.
+    """
+    rng = np.random.default_rng(seed)
+    documents, weights, predicted, units = text(rng, 12, 2, spread=0.3)
+    worse = predicted + rng.normal(0, noise, size=(600, len(predicted)))
+    units = np.concatenate([predicted + rng.normal(0, 1.0, units.shape), worse])
+    columns = predicted[:, None], weights[:, None]
+    if weighted_correlations(units, *columns)[:, 0].argmax() != 0:
+        return False, False
+    second = second_halves(documents, weights * predicted**2, seed=seed)[documents]
+    every, compared = np.ones(len(documents), dtype=bool), []
+    for half, chosen_on in ((every, every), (~second, second), (second, ~second)):
+        rival = best_other(units[:, chosen_on], predicted[chosen_on], weights[chosen_on])
+        lines = predicted, units[0], units[rival]
+        compared.append(of_half(half, documents, weights, *lines))
+    lead, margin = crossed_margin(compared[:1]), crossed_margin(compared[1:])
+    ahead = (one is not None and one.low is not None and one.low > 0 for one in (lead, margin))
+    return next(ahead), next(ahead)
+
+
+@pytest.mark.parametrize(("noise", "least_by_halves"), [(1.3, 0.1), (2.0, 0.0)])
+def test_a_unit_that_another_one_equals_is_surely_the_best_no_more_often_than_by_chance(
+    noise: float, least_by_halves: float
+) -> None:
+    n = 400
+    found = np.array([equalled(seed, noise=noise) for seed in range(n)])
+    by_all, by_halves = found.mean(axis=0)
+    assert by_all <= 0.025 + 4 * np.sqrt(0.025 * 0.975 / n)
+    # Half of the text often chooses a worse unit, over which the margin is as large as it says.
+    assert by_halves >= least_by_halves

@@ -153,6 +153,11 @@ class _Prediction:
                     if rival is not None
                 ]
             )
+        rank = 1 + int((others > own).sum())
+        lead = None
+        if rank == 1 and (of_all := _rival(found, index)) is not None:
+            everywhere = np.ones(len(self.tokens), dtype=bool)
+            lead = crossed_margin([self._compared(lines, everywhere, of_all)])
         subject = self.label.unit.subject
         units = (UnitId(subject, hook, rival[0]) for rival in rivals if rival is not None)
         return OwnLabelRank(
@@ -161,7 +166,7 @@ class _Prediction:
             n_units,
             self.n_windows,
             self.n_documents,
-            1 + int((others > own).sum()),
+            rank,
             own,
             UnitId(subject, hook, best),
             float(others[best]),
@@ -169,6 +174,7 @@ class _Prediction:
             None if margin is None else margin.low,
             None if margin is None else margin.high,
             () if margin is None else tuple(dict.fromkeys(units)),
+            None if lead is None else lead.low,
             None if margin is not None else _FLAT if self.n_documents > 1 else _ONE_DOCUMENT,
         )
 
