@@ -13,7 +13,7 @@ from autointerp.llm.answers import NoAnswerError, find_object
 from autointerp.llm.reply_formats import array_schema, chat_request, object_schema
 from autointerp.templates import load_template
 
-_PROMPT, _VERSION = "judge_single_rule", "v1"
+_PROMPT, _VERSION = "judge_single_rule", "v2"
 _MAX_TOKENS = 300
 _MOST_CHARS = 300
 
@@ -24,7 +24,8 @@ class RuleJudge:
     def __init__(self, model: ChatModel) -> None:
         self._model = model
         self._template = load_template(_PROMPT, _VERSION)
-        self.name = f"{LLM_JUDGE}{model.name}"
+        # What another prompt made of an item is the verdict of another judge.
+        self.name = f"{LLM_JUDGE}{model.name} (prompt {_VERSION})"
 
     async def verdict(self, item: StudyItem) -> ItemVerdict:
         """What the LLM says, yes where its rule covers enough of the firings.

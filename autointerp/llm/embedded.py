@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import secrets
 import select
 import subprocess
@@ -24,6 +23,7 @@ from typing_extensions import override
 
 from autointerp.core.errors import InputError, UpstreamError
 from autointerp.core.files import SMOLLM2_GGUF
+from autointerp.core.processors import n_processors
 from autointerp.llm.chat_model import Features
 from autointerp.llm.openai_compatible import OpenAICompatible
 from autointerp.llm.options import ClientDependencies, ClientOptions
@@ -154,7 +154,7 @@ class EmbeddedServer:
             "gguf": str(self._gguf.resolve()),
             "name": self.model_name,
             "api_key": self.api_key,
-            "n_threads": self._options.n_threads or max(1, _n_cpus() // 2),
+            "n_threads": self._options.n_threads or max(1, n_processors() // 2),
         }
 
     def _did_not_load(self, log: IO[bytes]) -> InputError:
@@ -211,7 +211,7 @@ def start_embedded_pool(
     Raises:
         InputError: the package or the model is missing.
     """
-    n = n_servers or min(_n_cpus(), _MOST_SERVERS)
+    n = n_servers or min(n_processors(), _MOST_SERVERS)
     options = EmbeddedOptions(n_parallel=1, n_threads=1)
     return ModelPool([start_embedded(options=options, dependencies=dependencies) for _ in range(n)])
 
@@ -250,12 +250,6 @@ def _spawn(log: IO[bytes]) -> subprocess.Popen[bytes]:
         stderr=log,
         process_group=0,
     )
-
-
-def _n_cpus() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _cause(log: bytes) -> str:

@@ -124,10 +124,12 @@ def test_an_llm_judges_what_it_has_not_judged_and_kappa_is_told(room: Room) -> N
         prompt = endpoint.bodies[0]["messages"][-1]["content"]
     assert "planted" not in prompt
     [(judges, n, share, kappa)] = table(report, "Agreement of judges")
-    assert (judges, n) == ("rules, LLM fake", 8)
+    assert (judges, n) == ("rules, LLM fake (prompt v2)", 8)
     assert 0.5 <= share <= 1
     assert isinstance(kappa, StudyValue)
-    verdicts = [v for v in BlindFolder(room.out).verdicts("LLM fake") if v.answer is Answer.YES]
+    verdicts = [
+        v for v in BlindFolder(room.out).verdicts("LLM fake (prompt v2)") if v.answer is Answer.YES
+    ]
     assert {v.rule for v in verdicts} == {"the word bank"}
 
 
@@ -135,11 +137,13 @@ def test_a_failure_of_the_llm_is_no_verdict_and_is_asked_again(room: Room) -> No
     with FakeEndpoint(lambda _: "I would rather not.") as endpoint:
         report = room.study(llm=endpoint.base_url, llm_model="fake")
         assert len(endpoint.bodies) == 8
-    assert BlindFolder(room.out).verdicts("LLM fake") == ()
-    assert any("LLM fake gave no verdict on 8 items" in said for said in report.paragraphs)
+    assert BlindFolder(room.out).verdicts("LLM fake (prompt v2)") == ()
+    assert any(
+        "LLM fake (prompt v2) gave no verdict on 8 items" in said for said in report.paragraphs
+    )
     with FakeEndpoint(answered) as endpoint:
         room.study(llm=endpoint.base_url, llm_model="fake")
-    assert len(BlindFolder(room.out).verdicts("LLM fake")) == 8
+    assert len(BlindFolder(room.out).verdicts("LLM fake (prompt v2)")) == 8
 
 
 def test_an_llm_that_cannot_be_reached_ends_it_and_loses_nothing(room: Room) -> None:

@@ -46,6 +46,9 @@ def print_probes(probes: FeatureProbes, console: Console) -> None:
     console.print()
     console.print(_table(probes, wide=console.width >= _WIDE))
     console.print()
+    if probes.baselines:
+        console.print(_baselines(probes))
+        console.print()
     for line in _legend(probes):
         console.print(Text(visible(line), "dim"))
 
@@ -68,6 +71,20 @@ def _table(probes: FeatureProbes, *, wide: bool) -> Table:
     return table
 
 
+def _baselines(probes: FeatureProbes) -> Table:
+    found = {(one.name, one.k): one for one in probes.baselines}
+    ks = list(dict.fromkeys(k for _, k in found))
+    table = plain_table()
+    table.add_column("MCC to compare with", no_wrap=True)
+    for k in ks:
+        table.add_column(f"k = {k}", justify="right", no_wrap=True)
+    for name in dict.fromkeys(name for name, _ in found):
+        row = [found.get((name, k)) for k in ks]
+        cells = (f"{one.median_mcc:.2f} ({one.highest_mcc:.2f})" if one else "-" for one in row)
+        table.add_row(visible(name), *cells)
+    return table
+
+
 def _interval(score: Score) -> str:
     return "-" if score.low is None else f"{number(score.low)} to {number(score.high)}"
 
@@ -86,14 +103,10 @@ def _legend(probes: FeatureProbes) -> Iterator[str]:
         f"Matthews' correlation; all {probes.n_candidates:,} together "
         f"{number(probes.dense_mcc.value)}"
     )
-    chance = "; ".join(
-        f"{one.name}, k = {one.k}: {one.median_mcc:.2f}, at most {one.highest_mcc:.2f}"
-        for one in probes.baselines
-    )
-    yield f"MCC to read it against: {chance}"
     yield (
-        f"random units are of the {probes.n_candidates:,} candidates; rotated bases and shuffled "
-        "labels are searched less than the table's probes: read them against the same search"
+        "MCC to compare with: the median of several draws, and the highest in brackets; random "
+        f"units are of the {probes.n_candidates:,} candidates; rotated bases and shuffled labels "
+        "are searched less than the table's probes: read them against the same search"
     )
     yield from _searches(probes)
 

@@ -9,15 +9,18 @@ subsets that are listed instead of an integer program.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from autointerp.core.errors import InputError
+from autointerp.core.processors import n_processors
 from autointerp.statistics.probing.logistic import RIDGE, Design
 from autointerp.statistics.scored_windows import Floats
 
@@ -26,8 +29,8 @@ TOLERANCE = 1e-6
 MOST_SUBSETS = 3_000_000
 """Subsets that fit in memory with their bounds: about 400 MB."""
 
-# Subsets that are solved together.
-_BATCH = 64
+# Subsets that are solved together, and by one thread at least.
+_BATCH, _LEAST_EACH = 256, 32
 # A solved subset costs about as much as raising so many bounds.
 _RAISED_PER_SOLVED = 50_000
 _LEAST_SHARE = 1 / _BATCH
@@ -94,14 +97,16 @@ def search_exactly(  # noqa: PLR0913 - what is searched, and how long
             f"{k} of {len(candidates)} candidates are {comb(len(candidates), k):,} subsets, over "
             f"{MOST_SUBSETS:,} that an exact search can take: give fewer candidates or a lower k"
         )
-    begun = clock()
-    search = _SubsetSearch(design, np.asarray(candidates, np.int64), k, ridge)
-    while clock() - begun < time_limit_s and search.improve():
-        pass
-    seen = False
-    while search.open.size and (not seen or clock() - begun < time_limit_s):
-        search.solve_some()
-        seen = True
+    begun, n_threads = clock(), n_processors()
+    with ThreadPoolExecutor(n_threads) as pool:
+        given = np.asarray(candidates, np.int64)
+        search = _SubsetSearch(design, given, k, ridge, _Threads(n_threads, pool.map))
+        while clock() - begun < time_limit_s and search.improve():
+            pass
+        seen = False
+        while search.open.size and (not seen or clock() - begun < time_limit_s):
+            search.solve_some()
+            seen = True
     units = tuple(sorted(int(candidates[place - 1]) for place in search.best[1:]))
     return ExactSearch(
         units,
@@ -114,10 +119,20 @@ def search_exactly(  # noqa: PLR0913 - what is searched, and how long
     )
 
 
+class _Threads(NamedTuple):
+    """What subsets are solved by; the result does not depend on how many there are."""
+
+    n: int
+    map: Callable[..., Iterator[Any]]
+
+
 class _SubsetSearch:
     """All subsets, their bounds, and the best one so far. Column 0 is the intercept's."""
 
-    def __init__(self, design: Design, candidates: Subsets, k: int, ridge: float) -> None:
+    def __init__(
+        self, design: Design, candidates: Subsets, k: int, ridge: float, threads: _Threads
+    ) -> None:
+        self._threads = threads
         self._rows = design.rows[np.concatenate([[0], candidates + 1])]
         self._weights, self._ridge = design.weights, ridge
         n = len(candidates)
@@ -164,9 +179,13 @@ class _SubsetSearch:
 
         enough = np.inf if places is None else self.loss - TOLERANCE / 2
         limits = self._ridge, enough, TOLERANCE / 2
-        losses, bounds, _, duals = solve_subsets(
-            self._rows, self._weights, subsets, self._starts(subsets), limits
+        starts = self._starts(subsets)
+        n_parts = max(1, min(self._threads.n, len(subsets) // _LEAST_EACH))
+        parts = zip(np.array_split(subsets, n_parts), np.array_split(starts, n_parts), strict=True)
+        solved = self._threads.map(
+            lambda part: solve_subsets(self._rows, self._weights, part[0], part[1], limits), parts
         )
+        losses, bounds, _, duals = (np.concatenate(each) for each in zip(*solved, strict=True))
         self.n_solved += len(subsets)
         if places is not None:
             self.bounds[places] = np.maximum(self.bounds[places], bounds)
@@ -192,7 +211,9 @@ class _SubsetSearch:
         columns = (duals[:n] * self._weights) @ self._rows.T
         costs = columns**2 / (2 * self._ridge)
         constants = bounds[:n] + np.take_along_axis(costs, subsets[:n], axis=1).sum(axis=1)
-        runs = np.unique(self._run_of[places])
+        # They ascend, as the places do.
+        runs = self._run_of[places]
+        runs = runs[np.diff(runs, prepend=-1) > 0]
         raise_bounds(self.bounds, self._runs[runs], self._prefixes[runs], constants, costs)
         closed, raised = len(places) - len(self.open), n * int(self._runs[runs, 1].sum())
         pays = closed * _RAISED_PER_SOLVED > raised

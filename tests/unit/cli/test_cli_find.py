@@ -250,7 +250,7 @@ def test_lines_fit_and_say_what_was_found(width: int, capsys: pytest.CaptureFixt
     assert ("mean diff." in text) == (width == 160)
     assert "Verdict: one unit (3:7)" in text
     assert "it is coarser than the feature" in text
-    assert "shuffled labels, k = 1: 0.05, at most 0.21" in text
+    assert "shuffled labels 0.05 (0.21)" in text
     assert ("50: within 0.0100 nats" in text) == (width == 160)
     assert "k = 2 is not certified: the loss found is 0.3100 nats, none is below 0.3000" in text
     assert "a gap of 0.0100" in text

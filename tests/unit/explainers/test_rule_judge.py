@@ -11,6 +11,7 @@ from autointerp.core.blind_study import Answer, Firing, ItemVerdict, StudyItem
 from autointerp.explainers.prompting import UnansweredError
 from autointerp.explainers.rule_judge import RuleJudge
 from autointerp.llm import ScriptedModel
+from autointerp.templates import prompt_versions
 
 
 def item(*peaks: str) -> StudyItem:
@@ -63,3 +64,9 @@ def test_texts_without_a_rule_are_not_covered() -> None:
 def test_what_cannot_be_read_is_no_verdict(answer: object) -> None:
     with pytest.raises(UnansweredError):
         said(answer, item(*"12345"))
+
+
+def test_verdicts_are_of_a_prompt_as_another_would_be_another_judge() -> None:
+    newest = prompt_versions("judge_single_rule")[-1]
+    verdict, _ = said({"rule": "none", "covered": []}, item("1"))
+    assert verdict.judge == f"LLM scripted (prompt {newest})"
