@@ -12,6 +12,7 @@ from autointerp.core.own_label_rank import OwnLabelRank
 from autointerp.core.progress import Progress
 from autointerp.core.seeds import derive_seed
 from autointerp.evidence.predicting_labels import (
+    MOST_BYTES,
     HookLines,
     Lines,
     PredictingLabel,
@@ -44,7 +45,12 @@ _Found = Mapping[Side, NDArray[np.float64]]
 
 
 def rank_labels(
-    subject: SubjectModel, labels: Sequence[PredictingLabel], *, seed: int, progress: Progress
+    subject: SubjectModel,
+    labels: Sequence[PredictingLabel],
+    *,
+    seed: int,
+    progress: Progress,
+    most_bytes: int = MOST_BYTES,
 ) -> Iterator[OwnLabelRank]:
     """The rank of each label's unit among all units of the hook point, in the same order.
 
@@ -56,11 +62,12 @@ def rank_labels(
         labels: all of one hook point.
         seed: of the halves into which documents are dealt out.
         progress: told about the windows that are read.
+        most_bytes: of activations that are held at a time.
 
     Raises:
         InputError: memory has no room for the activations on the windows of one label.
     """
-    for group in reading_groups(subject, labels):
+    for group in reading_groups(subject, labels, most_bytes=most_bytes):
         lines = read_lines(subject, group, progress)
         for block in split_labels(group, _TOKENS_AT_ONCE, most_labels=LABELS_AT_ONCE):
             yield from _ranked(lines, block, seed)

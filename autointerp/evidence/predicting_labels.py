@@ -67,7 +67,7 @@ class HookLines:
 
 
 def reading_groups(
-    subject: SubjectModel, labels: Sequence[PredictingLabel]
+    subject: SubjectModel, labels: Sequence[PredictingLabel], *, most_bytes: int = MOST_BYTES
 ) -> Iterator[Sequence[PredictingLabel]]:
     """The labels for which the text is read together, as far as memory has room.
 
@@ -80,13 +80,13 @@ def reading_groups(
     width = subject.width(hook)
     for one in labels:
         n_tokens = _n_tokens(one.texts)
-        if (n_bytes := 4 * width * n_tokens) > MOST_BYTES:
+        if (n_bytes := 4 * width * n_tokens) > most_bytes:
             raise InputError(
                 f"the {width:,} units of {hook} on the {n_tokens:,} tokens of a label take "
-                f"{n_bytes / 2**30:.1f} GiB, and at most {MOST_BYTES / 2**30:.0f} are held; label "
+                f"{n_bytes / 2**30:.1f} GiB, and at most {most_bytes / 2**30:.1f} are held; label "
                 "with fewer windows of held-out text"
             )
-    yield from split_labels(labels, MOST_BYTES // (4 * width), most_labels=len(labels))
+    yield from split_labels(labels, most_bytes // (4 * width), most_labels=len(labels))
 
 
 def n_tokens_read(subject: SubjectModel, labels: Sequence[PredictingLabel]) -> int:

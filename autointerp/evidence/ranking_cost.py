@@ -63,9 +63,18 @@ def say_ranking_cost(
     *,
     n_hooks: int,
     n_labels: int,
+    label_s: float = 0.0,
     progress: Progress,
 ) -> None:
     """Says what all labels take, as if those of each hook point took as long as those of one.
+
+    Args:
+        subject: the model.
+        labels: those of one hook point.
+        n_hooks: how many there are.
+        n_labels: of all hook points.
+        label_s: for reading a label, of those that were not read yet.
+        progress: told about it.
 
     Raises:
         InputError: memory has no room for one label.
@@ -74,13 +83,20 @@ def say_ranking_cost(
         return
     cost = ranking_cost(subject, labels)
     seconds = cost.seconds * n_labels / max(1, cost.n_labels)
-    took = f"{seconds / _MINUTE_S:.0f} minutes" if seconds >= _MANY_S else f"{seconds:.0f} seconds"
+    seconds += label_s * (n_labels - cost.n_labels)
     where = "" if n_hooks == 1 else f" at each of {n_hooks} hook points"
     progress.note(
         f"ranking units for {n_labels:,} label{'' if n_labels == 1 else 's'}: "
-        f"{cost.n_tokens:,} tokens are read{where}, about {took}, with "
+        f"{cost.n_tokens:,} tokens are read{where}, about {_time(seconds)}, with "
         f"{cost.n_bytes / 2**30:.2g} GiB of activations at a time"
     )
+
+
+def _time(seconds: float) -> str:
+    if seconds >= _MANY_S:
+        return f"{seconds / _MINUTE_S:.0f} minutes"
+    n = max(1, round(seconds))
+    return f"{n} second{'' if n == 1 else 's'}"
 
 
 def _fastest(run: Callable[[], object]) -> float:

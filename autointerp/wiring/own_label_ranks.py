@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from typing_extensions import override
@@ -63,6 +64,7 @@ def rank_own_labels(  # noqa: PLR0913 - a dictionary, and how to go about it
     attach_encoders(dictionary, model, set(by_hook), encoders)
     texts = _CorpusTexts(_same_text(dictionary, job, model, progress))
     for number, sides in enumerate(by_hook.values()):
+        began = time.perf_counter()
         labels = [
             predicting(label, texts)
             for unit, side in sides
@@ -70,7 +72,12 @@ def rank_own_labels(  # noqa: PLR0913 - a dictionary, and how to go about it
         ]
         if not number:
             say_ranking_cost(
-                model, labels, n_hooks=len(by_hook), n_labels=len(chosen), progress=progress
+                model,
+                labels,
+                n_hooks=len(by_hook),
+                n_labels=len(chosen),
+                label_s=(time.perf_counter() - began) / max(1, len(labels)),
+                progress=progress,
             )
         yield from rank_labels(model, labels, seed=seed, progress=progress)
 

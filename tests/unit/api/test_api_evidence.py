@@ -168,6 +168,26 @@ def test_what_is_kept_of_a_unit_is_listed_and_shown_on_its_page_without_a_worker
     assert client.get("/v1/models/no/units/blocks.5.mlp.hook_post/9/evidence").status_code == 404
 
 
+def test_a_rank_for_its_own_label_stands_on_the_page_of_a_unit_and_is_listed(
+    client: TestClient, service: Service
+) -> None:
+    unit = make_unit()
+    asked = CausalRequest(found_types.EvidenceKind.RANK)
+    service.stores.of("tiny").put_evidence(kept_evidence(unit, asked))
+    path = f"/models/tiny/units/{unit.hook}/{unit.index}"
+    [found] = client.get(f"/v1{path}/evidence").json()["items"]
+    first, second = found["evidence"]["ranks"]
+    assert (first["rank"], first["margin"], first["rivals"][0]) == (2, -0.21, str(make_unit(7)))
+    assert (second["rank"], second["reason"][:24]) == (None, "fewer than 2 windows hav")
+    page = client.get(path).text
+    assert "What else was found of it" in page
+    assert (
+        "Positive side: rank 2 of 1,536 units of its layer for its own label: 5:7 follows" in page
+    )
+    assert "-0.21 (-0.30 to -0.10) over 5:7 and 5:9" in page
+    assert "none: fewer than 2 windows have predictions that fit the text" in page
+
+
 def test_what_is_kept_is_downloaded_as_lines(service: Service, tmp_path: Path) -> None:
     store = service.stores.of("tiny")
     for index in (131, 7):
