@@ -308,12 +308,13 @@ class Client:
     ) -> dict[str, Any]:
         """What happens when units are held, put back or pushed, beside controls.
 
-        Kinds are ``ablation``, ``patching``, ``attribution``, ``steering`` and ``sites``; options
-        are those of `autointerp evidence` by the names of `POST /v1/models/{model}/evidence`:
-        ``holds``, ``texts``, ``together``, ``n_windows``, ``n_texts``, ``n_controls``,
-        ``against``, ``prompt``, ``counterfactual``, ``answers``, ``position``, ``prompts``,
-        ``target_kl``, ``n_tokens``, ``seed``, ``dtype``; of sites ``corpus`` and ``tokens``; and
-        ``keep``. For many units submit a job: `submit(units, evidence={"kind": kind})`.
+        Kinds are ``ablation``, ``patching``, ``attribution``, ``steering``, ``sites`` and
+        ``rank``; options are those of `autointerp evidence` by the names of
+        `POST /v1/models/{model}/evidence`: ``holds``, ``texts``, ``together``,
+        ``n_windows``, ``n_texts``, ``n_controls``, ``against``, ``prompt``, ``counterfactual``,
+        ``answers``, ``position``, ``prompts``, ``target_kl``, ``n_tokens``,
+        ``seed``, ``dtype``; of sites ``corpus`` and ``tokens``; and ``keep``. For many units submit
+        a job: `submit(units, evidence={"kind": kind})`.
         """
         body = {"units": units, "kind": kind, **options}
         found: dict[str, Any] = self._session.json(

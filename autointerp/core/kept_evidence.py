@@ -62,6 +62,10 @@ class KeptEvidence:
         own = () if self.source.label is None else self.source.label.split(_AND)
         return any(digest not in labels for digest in own)
 
+    def is_of_other_than(self, label: str) -> bool:
+        """Whether the label of this digest is none of those on whose texts it was measured."""
+        return self.source.label is None or label not in self.source.label.split(_AND)
+
     @property
     def order(self) -> tuple[int, str]:
         """Sorts by kind, and the answers of one kind by when they were made."""

@@ -75,6 +75,20 @@ def found_evidence(
     return tuple(_shown(one, digests) for one in newest_of_each_kind(kept))
 
 
+def rank_beside(kept: tuple[KeptEvidence, ...], label: Label) -> str:
+    """The rank of the label's unit for this very label, a sentence; empty where none is kept."""
+    digest = label_digest(label)
+    for one in reversed(newest_of_each_kind(kept)):
+        if one.request.kind is EvidenceKind.RANK and not one.is_of_other_than(digest):
+            ranks = (rank for rank in one.evidence.ranks if rank.side is label.side)
+            return next((f"{_upper(rank.sentence)}." for rank in ranks), "")
+    return ""
+
+
+def _upper(sentence: str) -> str:
+    return f"{sentence[:1].upper()}{sentence[1:]}"
+
+
 def _shown(kept: KeptEvidence, labels: Collection[str]) -> FoundEvidence:
     found = kept.evidence
     sentence = in_words(found)
@@ -87,7 +101,7 @@ def _shown(kept: KeptEvidence, labels: Collection[str]) -> FoundEvidence:
     ]
     return FoundEvidence(
         _TITLES[kept.request.kind],
-        f"{sentence[:1].upper()}{sentence[1:]}.",
+        f"{_upper(sentence)}.",
         _made(kept, labels),
         tables[0] if tables else None,
         tuple(_written(found.steerings)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from autointerp.core.explanations import Label, ScoredExplanation
@@ -13,7 +13,7 @@ from autointerp.core.scores import Score
 from autointerp.core.sense_types import Receipt, Sense, SenseScore, survivors
 from autointerp.store.label_records import LabelRecords
 from autointerp.web.activation_chart import ActivationChart
-from autointerp.web.found_evidence import FoundEvidence, found_evidence
+from autointerp.web.found_evidence import FoundEvidence, found_evidence, rank_beside
 from autointerp.web.page_links import Links
 from autointerp.web.sense_marks import sense_marks, sensed_explanation, tells_of_exemplars
 from autointerp.web.token_rows import shown_text
@@ -65,6 +65,9 @@ class SideView:
     anchor: str
     peak: float
     sentence: str
+    rank: str
+    """Whether it is the unit of its layer that this label describes best, a sentence; empty where
+    that was not kept."""
     explanations: tuple[ExplanationPart, ...]
     receipts: tuple[Receipt, ...]
     survived: tuple[int, int]
@@ -107,7 +110,10 @@ class UnitProfile:
         The unit is named as pages name it: labels may be served under another name than that of
         their subject model.
         """
-        views = tuple(_side(label, records, unit, links, paths) for label, records in sides)
+        views = tuple(
+            replace(_side(label, records, unit, links, paths), rank=rank_beside(evidence, label))
+            for label, records in sides
+        )
         found = found_evidence(evidence, (label for label, _ in sides))
         return cls(unit, links, views, paths, found)
 
@@ -122,6 +128,7 @@ def _side(
         label.side.value,
         records.peak if records is not None else 0.0,
         _sentence(label),
+        "",
         tuple(_explanations(label)),
         label.receipts,
         survivors(label.receipts),

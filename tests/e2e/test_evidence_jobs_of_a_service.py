@@ -10,7 +10,8 @@ from labelling import wait_until
 from service import Service
 from worker_in_process import tiny_spec
 
-from autointerp.api.schemas.evidence_schemas import CausalEvidenceOut, EvidenceRequest
+from autointerp.api.schemas.evidence_results import CausalEvidenceOut
+from autointerp.api.schemas.evidence_schemas import EvidenceRequest
 from autointerp.core.causal_evidence import EvidenceKind
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.config import JobSpec

@@ -15,9 +15,9 @@ from autointerp.api.request_checks import check_units, facts_of, read_units, ref
 from autointerp.api.routes.responses import JSON, answers, json_of, problems
 from autointerp.api.routes.units import Hook, Index, Model
 from autointerp.api.routes.worker_requests import ask_worker, read_reply, refuse_unknown_model
+from autointerp.api.schemas.evidence_results import CausalEvidenceOut
 from autointerp.api.schemas.evidence_schemas import (
     MOST_ASKED,
-    CausalEvidenceOut,
     EvidenceRequest,
     KeptEvidenceList,
     KeptEvidenceOut,

@@ -16,13 +16,15 @@ from memory_store import MemoryLabelStores
 from starlette.testclient import TestClient
 from typing_extensions import override
 
+from autointerp.api.schemas import evidence_results
 from autointerp.api.schemas import evidence_schemas as schemas
 from autointerp.client import Client
 from autointerp.core import causal_evidence as found_types
-from autointerp.core import unit_sites
+from autointerp.core import own_label_rank, unit_sites
 from autointerp.core.causal_request import CausalRequest
 from autointerp.core.explanations import LabelStatus
 from autointerp.core.ids import Side
+from autointerp.core.kept_evidence import label_digest
 from autointerp.dictionary import row_json
 from autointerp.jobs.worker.asked_evidence import EvidenceAsked
 from autointerp.store.packed_causal import read_kept
@@ -186,6 +188,14 @@ def test_a_rank_for_its_own_label_stands_on_the_page_of_a_unit_and_is_listed(
     )
     assert "-0.21 (-0.30 to -0.10) over 5:7 and 5:9" in page
     assert "none: fewer than 2 windows have predictions that fit the text" in page
+    # Beside the label itself stands what was measured with this very label.
+    beside = '<p class="facts">Rank 2 of 1,536 units of its layer for its own label: 5:7 follows'
+    assert beside not in page
+    label = service.stores.of("tiny").get_label(unit, Side.POSITIVE)
+    assert label is not None
+    now = kept_evidence(unit, asked, day=2, label=f"0123456789ab+{label_digest(label)}")
+    service.stores.of("tiny").put_evidence(now)
+    assert beside in client.get(path).text
 
 
 def test_what_is_kept_is_downloaded_as_lines(service: Service, tmp_path: Path) -> None:
@@ -282,11 +292,13 @@ def test_the_client_asks_for_it(service: Service) -> None:
 @pytest.mark.parametrize(
     "name",
     ["Standing", "LossChange", "Ablation", "Patching", "AttributedText", "Attribution"]
-    + ["SteeredWriting", "UnitSites", "UnitSite", "SitePair", "SiteText", "CausalEvidence"],
+    + ["SteeredWriting", "UnitSites", "UnitSite", "SitePair", "SiteText", "CausalEvidence"]
+    + ["OwnLabelRank"],
 )
 def test_results_travel_with_all_their_fields(name: str) -> None:
-    travels = getattr(schemas, f"{name}Out").model_fields
-    found = getattr(found_types, name, None) or getattr(unit_sites, name)
+    travels = getattr(evidence_results, f"{name}Out").model_fields
+    places = found_types, unit_sites, own_label_rank
+    found = next(getattr(place, name) for place in places if hasattr(place, name))
     assert list(travels) == [field.name for field in fields(found)]
 
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from worker_in_process import WorkerInProcess, tiny_spec
 
-from autointerp.api.schemas.evidence_schemas import CausalEvidenceOut, EvidenceRequest
+from autointerp.api.schemas.evidence_results import CausalEvidenceOut
+from autointerp.api.schemas.evidence_schemas import EvidenceRequest
 from autointerp.core.causal_evidence import TextKind
 from autointerp.core.errors import UpstreamError
 from autointerp.core.ids import UnitId
