@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from _parts import header
 
+from autointerp.activations.feature_probing import examples_of
 from autointerp.activations.feature_ranking import FeatureRanking, rank_units
 from autointerp.activations.token_examples import TokenSample, draw_tokens, read_tokens
 from autointerp.core.config import CorpusConfig
@@ -31,7 +32,6 @@ from autointerp.corpora.features import (
 from autointerp.dictionary import Dictionary, open_dictionary
 from autointerp.statistics.probing.sparse_probes import SweepOptions, sweep_sparse_probes
 from autointerp.subjects import SubjectModel, all_neurons, load_subject
-from autointerp.wiring.find_probes import examples_of
 
 N_EACH, N_CANDIDATES = 1024, 64
 Units = Sequence[tuple[str, int]]

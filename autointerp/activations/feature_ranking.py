@@ -16,8 +16,14 @@ from autointerp.core.ids import Side, UnitId
 from autointerp.core.progress import Progress
 from autointerp.corpora.features import LabelledCorpus
 from autointerp.statistics.confusion import average_precision
+from autointerp.statistics.probing.examples import LabelledExamples
+from autointerp.statistics.probing.probe_scores import score_ranking
 from autointerp.statistics.probing.ranking import Measure, UnitMeasures, measure_units
 from autointerp.subjects import HookUnits, SubjectModel
+
+N_INTERVALS = 20
+"""Of so many of the best units the interval on held-out documents is computed: each takes half a
+second."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,10 +69,13 @@ class FeatureRanking:
         best: Sequence[tuple[str, int]],
         activations: Mapping[tuple[str, int], NDArray[np.float32]],
         sample: TokenSample,
+        *,
+        seed: int = 0,
     ) -> tuple[FeatureUnit, ...]:
         """These units, tested by their activations on a sample of other documents.
 
-        Activations are by hook point and index, shape (n_examples,).
+        Activations are by hook point and index, shape (n_examples,). The seed is that of the
+        intervals, which the first `N_INTERVALS` have.
         """
         places = {
             group.hook: {index: place for place, index in enumerate(group.indices)}
@@ -75,18 +84,22 @@ class FeatureRanking:
         result = []
         for hook, index in best:
             own, place = self.measures[hook], places[hook][index]
-            high, low = own.average_precision[place], own.average_precision_of_low[place]
-            side = Side.NEGATIVE if _order(low) > _order(high) else Side.POSITIVE
+            of_high, of_low = own.average_precision[place], own.average_precision_of_low[place]
+            side = Side.NEGATIVE if _order(of_low) > _order(of_high) else Side.POSITIVE
             values = side.sign * activations[hook, index]
+            has_interval = len(result) < N_INTERVALS
+            low, high = interval_of(values, sample, seed=seed) if has_interval else (None, None)
             result.append(
                 FeatureUnit(
                     UnitId(self.subject, hook, index),
                     side,
                     mean_difference=float(own.mean_difference[place]),
                     f_statistic=_known(own.f_statistic[place]),
-                    average_precision=_known(max(high, low)) or 0.0,
+                    average_precision=_known(max(of_high, of_low)) or 0.0,
                     mutual_information=_known(own.mutual_information[place]) or 0.0,
                     tested=precision_of(values, sample),
+                    tested_low=low,
+                    tested_high=high,
                 )
             )
         return tuple(result)
@@ -137,6 +150,19 @@ def precision_of(values: NDArray[np.floating], sample: TokenSample) -> float | N
     # Equal values are one threshold: the last of them holds all.
     ends = np.flatnonzero(np.diff(values[order], append=np.nan) != 0)
     return float(average_precision(positive[ends], every[ends]))
+
+
+def interval_of(
+    values: NDArray[np.floating], sample: TokenSample, *, seed: int
+) -> tuple[float | None, float | None]:
+    """The 95 % interval of `precision_of` over documents; none where a class is missing."""
+    if sample.has.all() or not sample.has.any():
+        return None, None
+    examples = LabelledExamples(
+        values[:, None], sample.has, sample.documents.astype(np.intp), sample.weights
+    )
+    score = score_ranking(values.astype(np.float64), examples, seed=seed)
+    return score.low, score.high
 
 
 def _known(value: float) -> float | None:

@@ -49,6 +49,10 @@ class FeatureUnit:
     """Of the feature and the unit's bin, nats."""
     tested: float | None
     """Average precision of the same side on documents that are held out."""
+    tested_low: float | None = None
+    """Lower end of the 95 % interval of `tested` over documents; None behind the first units, and
+    where a single document is held out."""
+    tested_high: float | None = None
     label: str | None = None
     """What a dictionary calls the side; None without a dictionary, or a label there."""
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from autointerp.activations.feature_search import N_CANDIDATES
 from autointerp.core.errors import InputError
 from autointerp.core.feature_search import ProbeReport
 from autointerp.core.one_line import shortened
@@ -14,7 +15,7 @@ from autointerp.corpora.features import Feature
 from autointerp.settings import Settings
 from autointerp.statistics.probing.sparse_probes import check_ks
 from autointerp.subjects import SubjectModel
-from autointerp.wiring.find_runs import N_CANDIDATES, find
+from autointerp.wiring.find_runs import find
 
 _MOST_LAYERS = 1000
 _LAYERS = re.compile(r"([0-9]{1,4})(?:-([0-9]{1,4}))?")

@@ -1,6 +1,12 @@
 """What a feature is on text: which tokens carry it, which do not, and which are left out."""
 
-from autointerp.corpora.features.example_files import Example, read_dataset, read_examples
+from autointerp.corpora.features.example_files import (
+    Example,
+    given_examples,
+    given_texts,
+    read_dataset,
+    read_examples,
+)
 from autointerp.corpora.features.feature import Feature
 from autointerp.corpora.features.labelled_corpus import LabelledCorpus, label_corpora, label_corpus
 from autointerp.corpora.features.labelled_examples import label_examples
@@ -17,6 +23,8 @@ __all__ = [
     "Feature",
     "LabelledCorpus",
     "feature_named",
+    "given_examples",
+    "given_texts",
     "label_corpora",
     "label_corpus",
     "label_examples",

@@ -1,4 +1,4 @@
-"""Texts whose tokens somebody has labelled, from files."""
+"""Texts whose tokens somebody has labelled, from files or as they are given."""
 
 from __future__ import annotations
 
@@ -69,8 +69,55 @@ def read_dataset(path: Path) -> tuple[Example, ...]:
     Raises:
         InputError: a line is malformed, has labels outside its text, or all are of one class.
     """
-    examples = [_example(line, where) for line, where in _lines(path)]
+    examples = [_example(_json(line, where), where) for line, where in _lines(path)]
     return _checked(examples, str(path))
+
+
+def given_texts(positive: Sequence[str], negative: Sequence[str]) -> tuple[Example, ...]:
+    """Whole texts of both classes.
+
+    Raises:
+        InputError: there are too few, of one class only, or one is in both.
+    """
+    examples = [
+        Example(text, f"{name} text {number}", whole=value)
+        for name, texts, value in (("positive", positive, True), ("negative", negative, False))
+        for number, text in enumerate(texts, start=1)
+    ]
+    return _without_doubt(_checked(examples, "the texts given"))
+
+
+def given_examples(values: Sequence[Mapping[str, Any]]) -> tuple[Example, ...]:
+    """Texts with labels, each as a line of `read_dataset` is.
+
+    Raises:
+        InputError: one is malformed, has labels outside its text, or all are of one class.
+    """
+    examples = [_example(value, f"example {n}") for n, value in enumerate(values, start=1)]
+    return _without_doubt(_checked(examples, "the examples given"))
+
+
+def refuse_other_labels(one: Example, other: Example) -> None:
+    """Nothing, where both are labelled in the same way.
+
+    Raises:
+        InputError: they are not, and their text is the same.
+    """
+
+    def what(example: Example) -> object:
+        return (example.positive, example.ignored, example.whole)
+
+    if what(one) != what(other):
+        raise InputError(
+            f"{other.where} and {one.where} are the same text with other labels; keep one of them"
+        )
+
+
+def _without_doubt(examples: tuple[Example, ...]) -> tuple[Example, ...]:
+    first: dict[str, Example] = {}
+    for one in examples:
+        refuse_other_labels(first.setdefault(one.text.strip(), one), one)
+    return examples
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -103,8 +150,7 @@ def _json(line: str, where: str) -> Any:
         raise InputError(f"{where} is not JSON ({error}); {_FORMS}") from error
 
 
-def _example(line: str, where: str) -> Example:
-    value = _json(line, where)
+def _example(value: Any, where: str) -> Example:
     if not isinstance(value, dict):
         raise InputError(f"{where} is not an object; {_FORMS}")
     if "tokens" in value:

@@ -62,8 +62,8 @@ class LabelledCorpus:
         values, numbers = np.unique(self.classes_of(windows), return_counts=True)
         return dict(zip(values.tolist(), numbers.tolist(), strict=True))
 
-    def check(self) -> None:
-        """Nothing, where there is enough of both classes.
+    def check(self, more: str = "read more --tokens, another --corpus, or give more text") -> None:
+        """Nothing, where there is enough of both classes; `more` says what gives more of them.
 
         Raises:
             InputError: a class is missing, or too few of its tokens are in either part.
@@ -75,8 +75,8 @@ class LabelledCorpus:
             missing, whole = ("not one", "positive") if not n_positive else ("every", "negative")
             raise InputError(
                 f"{self.name} is carried by {missing} of {n_all:,} tokens of "
-                f"{shortened(self.corpus.id)}, so that there is no {whole} class; read more "
-                "--tokens, another --corpus, or change what is looked for"
+                f"{shortened(self.corpus.id)}, so that there is no {whole} class; {more}, or "
+                "change what is looked for"
             )
         for part, windows in (("train", self.train), ("test", self.test)):
             counts = self.counts(windows)
@@ -87,8 +87,7 @@ class LabelledCorpus:
                     raise InputError(
                         f"{self.name}: {number} {which} tokens in the documents to {part} on, and "
                         f"at least {LEAST[part]} are needed ({n_positive:,} of all {n_all:,} "
-                        "tokens are positive); read more --tokens, another --corpus, or give more "
-                        "documents"
+                        f"tokens are positive); {more}"
                     )
 
 

@@ -14,7 +14,7 @@ from autointerp.core.seeds import derive_seed
 from autointerp.core.text import TextTokenizer, document_id
 from autointerp.corpora.corpus_loading import valid_text
 from autointerp.corpora.document_windows import WindowPool, cut_document
-from autointerp.corpora.features.example_files import Example
+from autointerp.corpora.features.example_files import Example, refuse_other_labels
 from autointerp.corpora.features.labelled_corpus import LabelledCorpus, put_classes
 from autointerp.corpora.features.token_labels import (
     IGNORED,
@@ -51,7 +51,7 @@ def label_examples(
         example = examples[place]
         document = document_id(example.text)
         if document in read:
-            _check_same(read[document].example, example)
+            refuse_other_labels(read[document].example, example)
             continue
         text = tokenized(valid_text(example.text), tokenizer, n_ctx=config.n_ctx)
         if text is None or not text.n_tokens:
@@ -96,16 +96,6 @@ def _labels(text: TokenizedText, example: Example) -> TokenLabels:
     if example.whole is not None:
         return unlabelled(text, POSITIVE if example.whole else NEGATIVE)
     return labels_of_spans(text, positive=example.positive, ignored=example.ignored)
-
-
-def _check_same(one: Example, other: Example) -> None:
-    def what(example: Example) -> object:
-        return (example.positive, example.ignored, example.whole)
-
-    if what(one) != what(other):
-        raise InputError(
-            f"{other.where} and {one.where} are the same text with other labels; keep one of them"
-        )
 
 
 def _classes(corpus: TokenCorpus, read: dict[str, _ReadExample]) -> NDArray[np.int8]:

@@ -78,9 +78,23 @@ def score_examples(
     }
     groups = [Group(tuple(range(len(documents))), math.inf)]
     found = _of_cells(statistics, cells, groups, Resampling(seed=seed), len(scores))
-    ranking = _Ranking.of(scores, examples, of_document)
-    found["average_precision"] = ranking.score(groups, Resampling(seed=seed))
+    found["average_precision"] = score_ranking(scores, examples, seed=seed)
     return ProbeScores(**found)
+
+
+def score_ranking(scores: Floats, examples: LabelledExamples, *, seed: int = 0) -> Score:
+    """Average precision of the examples by descending score, with its 95 % interval.
+
+    The interval is that of `score_examples`.
+
+    Args:
+        scores: of the examples, any scale, shape (n_examples,).
+        examples: both classes.
+        seed: of the resamples.
+    """
+    documents, of_document = np.unique(examples.documents, return_inverse=True)
+    groups = [Group(tuple(range(len(documents))), math.inf)]
+    return _Ranking.of(scores, examples, of_document).score(groups, Resampling(seed=seed))
 
 
 def matthews(confusion: Floats) -> Floats:
