@@ -28,6 +28,7 @@ WORK, REPLY = "autointerp.work", "autointerp.answer"
 _QUEUE_OF_REQUEST = {
     "activations": ACTIVATIONS,
     "strongest": ACTIVATIONS,
+    "find": ACTIVATIONS,
     "document": ACTIVATIONS,
     "evidence": ACTIVATIONS,
     "explanation": LABELS,

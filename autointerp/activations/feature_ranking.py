@@ -81,7 +81,7 @@ class FeatureRanking:
             group.hook: {index: place for place, index in enumerate(group.indices)}
             for group in self.units
         }
-        result = []
+        result: list[FeatureUnit] = []
         for hook, index in best:
             own, place = self.measures[hook], places[hook][index]
             of_high, of_low = own.average_precision[place], own.average_precision_of_low[place]

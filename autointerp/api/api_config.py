@@ -160,5 +160,7 @@ class ApiConfig:
     """How long live activations are waited for."""
     scoring_s: float = 120.0
     """How long the score of a person's explanation is waited for."""
+    find_s: float = 120.0
+    """How long the search for a feature may take, and is waited for."""
     evidence_s: float = 120.0
     """How long causal evidence may take, and is waited for."""

@@ -303,6 +303,24 @@ class Client:
         )
         return found
 
+    def find(self, model: str, feature: str | None = None, **options: object) -> dict[str, Any]:
+        """The units of a model that tell a feature best, tested on documents held out.
+
+        A ready feature, or one of the options ``positive`` with ``negative`` (texts), ``examples``
+        (as lines of a dataset) or ``regex``. Others are those of `POST /v1/models/{model}/find`:
+        ``corpus``, ``units``, ``tokens``, ``n_ctx``, ``rank_by``, ``n``, ``k``, ``exact_s``,
+        ``seed`` and ``dtype``.
+
+        Raises:
+            InputError: the server refused the request.
+            UpstreamError: the server cannot be reached, or no worker answers in time.
+        """
+        body = options if feature is None else {"feature": feature, **options}
+        found: dict[str, Any] = self._session.json(
+            "POST", f"/v1/models/{_part(model)}/find", body=body
+        )
+        return found
+
     def evidence(
         self, model: str, units: str, kind: str = "ablation", **options: object
     ) -> dict[str, Any]:

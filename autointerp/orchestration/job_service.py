@@ -125,8 +125,8 @@ class JobService:
     ) -> Reply | None:
         """A worker's reply to a request; None where none came in time.
 
-        The kinds are ``activations``, ``strongest``, ``explanation``, ``embed``, ``document`` and
-        ``evidence``.
+        The kinds are ``activations``, ``strongest``, ``explanation``, ``embed``, ``document``,
+        ``evidence`` and ``find``.
 
         Raises:
             InputError: the worker refuses the request.

@@ -61,6 +61,7 @@ OPERATIONS = (
     "POST /v1/jobs/{job_id}/cancel",
     "POST /v1/jobs/{job_id}/retry",
     "POST /v1/models/{model}/evidence",
+    "POST /v1/models/{model}/find",
     "POST /v1/models/{model}/strongest",
     "POST /v1/models/{model}/units/{hook}/{index}/document",
     "POST /v1/models/{model}/units/{hook}/{index}/explanations",

@@ -16,6 +16,7 @@ import uvicorn
 from causal_replies import find_evidence
 from factories import make_label, make_results, make_sets, make_unit
 from fastapi import FastAPI
+from find_replies import find_feature
 from memory_jobs import MemoryJobs
 from memory_store import MemoryLabelStores
 from pydantic import TypeAdapter
@@ -111,6 +112,8 @@ def answer_all(asked: dict[str, Any]) -> dict[str, Any]:
     """Any of them."""
     if "document" in asked:
         return TEXT_AROUND
+    if "rank_by" in asked:
+        return find_feature(asked)
     if "n_controls" in asked:
         return find_evidence(asked)
     if "texts" in asked:

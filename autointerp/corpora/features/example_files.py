@@ -210,10 +210,13 @@ def _of_tokens(value: Mapping[str, Any], where: str) -> Example:
 
 def _checked(examples: Sequence[Example], files: str) -> tuple[Example, ...]:
     kept = [one for one in examples if one.text.strip()]
-    if len(kept) < LEAST_TEXTS:
+    n_different = len({one.text for one in kept})
+    if n_different < LEAST_TEXTS:
+        are_few = len(kept) < LEAST_TEXTS
+        found = f"{len(kept)} texts" if are_few else f"{n_different} different texts"
         raise InputError(
-            f"{files}: {len(kept)} texts, and at least {LEAST_TEXTS} are needed: what is learned "
-            "on some is tested on others; give more, or one line for each part of a long one"
+            f"{files}: {found}, and at least {LEAST_TEXTS} are needed: what is learned on some is "
+            "tested on others; give more, or one line for each part of a long one"
         )
     for which, there in (
         ("positive", any(one.has_positive for one in kept)),

@@ -25,7 +25,7 @@ from autointerp.corpora.features.token_labels import (
     unlabelled,
 )
 from autointerp.corpora.features.tokenized_text import TokenizedText, tokenized
-from autointerp.corpora.token_corpus import TokenCorpus, build_corpus
+from autointerp.corpora.token_corpus import MIN_WINDOWS, TokenCorpus, build_corpus
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +75,7 @@ def label_examples(
             f"no text of {config.corpus} can be labelled: the tokenizer changes them, so that no "
             "token can be found in them"
         )
-    corpus = build_corpus(pool.chosen(), config)
+    corpus = _divided(pool, config, n_texts=len(read), has_more=n_unread > 0)
     notes = [f"{n_strange} texts are left out: their tokens do not spell them"] if n_strange else []
     if n_unread or corpus.n_tokens < pool.n_read:
         notes.append(
@@ -90,6 +90,21 @@ def label_examples(
         classes=_classes(corpus, read),
         notes=tuple(notes),
     )
+
+
+def _divided(
+    pool: WindowPool, config: CorpusConfig, *, n_texts: int, has_more: bool
+) -> TokenCorpus:
+    try:
+        return build_corpus(pool.chosen(), config)
+    except InputError as error:
+        if has_more:
+            raise
+        raise InputError(
+            f"{config.corpus}: {n_texts:,} different texts are too few. Each is put by chance "
+            f"among those to learn from or those to test on, and a part got fewer than "
+            f"{MIN_WINDOWS} windows; give more texts, 40 are enough"
+        ) from error
 
 
 def _labels(text: TokenizedText, example: Example) -> TokenLabels:

@@ -101,7 +101,7 @@ def config_of(
         InputError: a size that no text can have.
     """
     # Given texts are few: each part gets enough of them to say something.
-    shares = {"explain": 0.4, "validation": 0.2} if looked_for.is_given else {}
+    shares = {"explain": 0.3, "validation": 0.3} if looked_for.is_given else {}
     try:
         return CorpusConfig(corpus=text, n_tokens=n_tokens, n_ctx=n_ctx, seed=seed, **shares)
     except ValidationError as error:

@@ -11,6 +11,7 @@ import base64
 import json
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -25,6 +26,7 @@ from autointerp.core.scores import ScorerResult
 from autointerp.core.unit_spec import MOST_READ
 from autointerp.corpora.document_text import LostDocument, SoughtWindow, text_around
 from autointerp.jobs.worker.asked_evidence import EvidenceAsked, evidence_asked
+from autointerp.jobs.worker.asked_find import FindAsked, find_asked
 from autointerp.jobs.worker.given_scores import ScoringRequest, score_given
 from autointerp.jobs.worker.resources import LoadedModels, WorkerDependencies
 from autointerp.store.jobs import WorkerMailbox, WorkerRequest
@@ -34,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 _LOOK_S, _AWAY_S = 0.2, 5.0
 
 _RESULTS = TypeAdapter(tuple[ScorerResult, ...])
-_WITH_SUBJECT = frozenset({"activations", "strongest", "document", "evidence"})
+_WITH_SUBJECT = frozenset({"activations", "strongest", "document", "evidence", "find"})
 
 
 class _Request(BaseModel):
@@ -118,22 +120,28 @@ class RequestHandler:
             return {"error": f"a worker failed: {type(error).__name__}", "code": "upstream"}
 
     def _result(self, kind: str, payload: str, left_s: float) -> dict[str, Any]:
-        if kind == "activations":
-            return self._activations(_Activations.model_validate_json(payload))
-        if kind == "strongest":
-            return self._strongest(_Strongest.model_validate_json(payload))
-        if kind == "explanation":
-            asked = ScoringRequest.model_validate_json(payload)
-            return asyncio.run(score_given(self._deps, self._models, asked))
-        if kind == "embed":
-            return self._vectors(_Texts.model_validate_json(payload))
-        if kind == "document":
-            return self._document(_Document.model_validate_json(payload))
-        if kind == "evidence":
-            given = EvidenceAsked.model_validate_json(payload)
-            return evidence_asked(self._deps.stores, self._models, given, left_s=left_s)
-        known = "activations, strongest, explanation, embed, document and evidence"
-        raise InputError(f"unknown request {kind!r}: workers know {known}")
+        replies: dict[str, Callable[[], dict[str, Any]]] = {
+            "activations": lambda: self._activations(_Activations.model_validate_json(payload)),
+            "strongest": lambda: self._strongest(_Strongest.model_validate_json(payload)),
+            "explanation": lambda: self._explanation(ScoringRequest.model_validate_json(payload)),
+            "embed": lambda: self._vectors(_Texts.model_validate_json(payload)),
+            "document": lambda: self._document(_Document.model_validate_json(payload)),
+            "evidence": lambda: evidence_asked(
+                self._deps.stores,
+                self._models,
+                EvidenceAsked.model_validate_json(payload),
+                left_s=left_s,
+            ),
+            "find": lambda: find_asked(
+                self._models, FindAsked.model_validate_json(payload), left_s=left_s
+            ),
+        }
+        if kind not in replies:
+            raise InputError(f"unknown request {kind!r}: workers know {', '.join(replies)}")
+        return replies[kind]()
+
+    def _explanation(self, asked: ScoringRequest) -> dict[str, Any]:
+        return asyncio.run(score_given(self._deps, self._models, asked))
 
     def _activations(self, asked: _Activations) -> dict[str, Any]:
         subject = self._models.subject(asked.model, asked.dtype)
