@@ -47,6 +47,10 @@ class Links:
         """Where a server lists and searches the labels of a model."""
         return f"/v1/models/{quote(model, safe='')}/labels"
 
+    def find(self, model: str) -> str | None:
+        """Where a feature is looked for in a model; None where no server answers."""
+        return None if self.are_files else f"{self.model(model)}/find"
+
     def unit(self, unit: UnitId) -> str:
         """The page of a unit."""
         if self.are_files:

@@ -33,6 +33,8 @@ ASSETS: Mapping[str, str] = {
     "editor.js": "text/javascript",
     "documents.js": "text/javascript",
     "firing.js": "text/javascript",
+    "find.css": "text/css",
+    "find.js": "text/javascript",
     "own_explanation.js": "text/javascript",
     "causal.css": "text/css",
     "causal.js": "text/javascript",

@@ -8,6 +8,7 @@ from autointerp.api.routes.estimates import router as estimates
 from autointerp.api.routes.events import router as events
 from autointerp.api.routes.evidence_requests import router as evidence_requests
 from autointerp.api.routes.example_pages import router as example_pages
+from autointerp.api.routes.find_pages import router as find_pages
 from autointerp.api.routes.find_requests import router as find_requests
 from autointerp.api.routes.job_pages import router as job_pages
 from autointerp.api.routes.jobs import router as jobs
@@ -32,5 +33,5 @@ ROUTERS = (
     *(labels, units, jobs, events, worker_requests, strongest, dictionary),
     *(estimates, neuronpedia, health, trials, pages, trial_pages, compare, job_pages, sign_in),
     *(example_pages, moved, moved_page, documents, busy_workers),
-    *(evidence_requests, find_requests, rescored_pages),
+    *(evidence_requests, find_requests, find_pages, rescored_pages),
 )

@@ -25,6 +25,8 @@ from autointerp.jobs.worker.resources import LoadedModels
 from autointerp.statistics.probing.sparse_probes import SweepOptions
 from autointerp.subjects import parse_units
 
+_OF_SEARCH = 0.9
+"""Of a request's time; the rest is for what cannot be ended on the way, and for the answer."""
 _MORE_TEXT = "read more tokens, or another corpus"
 _MORE_GIVEN = "give more texts of either kind, or longer ones"
 
@@ -65,7 +67,7 @@ def find_asked(models: LoadedModels, asked: FindAsked, *, left_s: float) -> dict
         InputError: it cannot be done as asked.
         UpstreamError: it takes longer than is left of the request.
     """
-    waited = _Waited(left_s)
+    waited = _Waited(_OF_SEARCH * left_s)
     measure = measure_named(asked.rank_by)
     subject = models.subject(asked.model, asked.dtype)
     units = parse_units(asked.units, subject, seed=asked.seed)

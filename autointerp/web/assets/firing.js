@@ -1,6 +1,6 @@
 // Which units fire on a text: the box of a model's page.
 
-import { short, shown } from "./token_view.js";
+import { short, shown, unitName } from "./token_view.js";
 import { sendToWorker } from "./worker_state.js";
 
 const box = document.querySelector("section.firing");
@@ -54,8 +54,7 @@ function line(unit, tokens, relative) {
   const row = document.createElement("li");
   const name = document.createElement(unit.maximum === null ? "span" : "a");
   const sign = unit.side === "negative" ? " -" : "";
-  const usual = /^blocks\.\d+\.mlp\.hook_(post|mid)$/.test(unit.hook);
-  name.textContent = `${usual ? unit.layer : unit.hook}:${unit.index}${sign}`;
+  name.textContent = `${unitName(unit)}${sign}`;
   if (unit.maximum !== null) name.href = `/models/${encodeURIComponent(box.dataset.model)}/units/${encodeURIComponent(unit.hook)}/${unit.index}#${unit.side}`;
   const value = element("b", unit.relative === null ? short(unit.activation) : `${Math.round(100 * unit.relative)} %`);
   value.className = "number";

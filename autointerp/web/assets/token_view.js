@@ -15,6 +15,9 @@ const written = (one) => `\\u${one.codePointAt(0).toString(16).padStart(4, "0")}
 /** Three digits of an activation. */
 export const short = (value) => String(Number(value.toPrecision(3)));
 
+/** `5:131` of a neuron behind its activation function, else with the hook point. */
+export const unitName = ({ hook, layer, index }) => `${/^blocks\.\d+\.mlp\.hook_(post|mid)$/.test(hook) ? layer : hook}:${index}`;
+
 /** Where the greatest value stands. */
 export const peakOf = (values) => values.reduce((at, value, i) => (value > values[at] ? i : at), 0);
 
