@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from autointerp.cli.command_options import AsJson, Corpus, Subject, Tokens, Units
+from autointerp.cli.command_options import AsJson, Corpus, Server, Subject, Tokens, Units
 from autointerp.cli.find_options import (
     HELPS,
     N_TOKENS,
@@ -24,6 +24,7 @@ from autointerp.cli.find_options import (
     parsed_ks,
 )
 from autointerp.cli.option_groups import with_options
+from autointerp.cli.remote_find import Sought, ask_server
 from autointerp.cli.rendering.console import print_json, result_console, say_loading
 from autointerp.cli.rendering.progress_bars import shown_progress
 
@@ -46,6 +47,7 @@ _Dir = Annotated[
     Path | None,
     typer.Option("--dir", help="Folder of a dictionary, whose labels stand beside the units."),
 ]
+_SUBJECT, _EXACT_S = "smollm2-135m", 60.0
 
 
 def register(app: typer.Typer) -> None:
@@ -57,6 +59,7 @@ def register(app: typer.Typer) -> None:
         helps={
             "units": "Units that are ranked (default: all neurons): all, layer:5, 5:0-99, a hook "
             "point with indices, sae:FOLDER:0-99.",
+            "server": "Address of a server, whose workers look in place of this machine.",
         }
         | HELPS,
     )
@@ -75,12 +78,23 @@ def register(app: typer.Typer) -> None:
         rank_by: _RankBy = "average_precision",
         limit: _Limit = 20,
         k: _Ks = None,
-        exact_seconds: ExactSeconds = 60.0,
+        exact_seconds: ExactSeconds = _EXACT_S,
         folder: _Dir = None,
         seed: Seed = 0,
+        server: Server = None,
         as_json: AsJson = False,
     ) -> None:
         """Finds the units of all layers that tell a feature best, tested on other documents."""
+        ks = None if k is None else parsed_ks(k)
+        if server is not None:
+            options = {
+                **{"corpus": corpus, "units": units, "tokens": tokens, "n_ctx": n_ctx},
+                **{"rank_by": rank_by.replace("-", "_"), "n": limit, "seed": seed, "k": ks},
+                "exact_s": None if exact_seconds == _EXACT_S else exact_seconds,
+            }
+            sought = Sought(feature, regex, positive, negative, dataset)
+            ask_server(server, subject or _SUBJECT, sought, options, folder=folder, as_json=as_json)
+            return
         say_loading()
         # Imported when the command runs: they bring torch, which takes seconds.
         from autointerp.cli.rendering.find_table import print_found  # noqa: PLC0415
@@ -89,7 +103,7 @@ def register(app: typer.Typer) -> None:
 
         with shown_progress() as progress:
             report = find_feature(
-                subject or "smollm2-135m",
+                subject or _SUBJECT,
                 feature,
                 regex=regex,
                 positive=positive,
@@ -101,7 +115,7 @@ def register(app: typer.Typer) -> None:
                 n_ctx=n_ctx,
                 measure=rank_by,
                 n=limit,
-                ks=None if k is None else parsed_ks(k),
+                ks=ks,
                 exact_s=exact_seconds,
                 dictionary=folder,
                 seed=seed,

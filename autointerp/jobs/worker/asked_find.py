@@ -112,8 +112,8 @@ class _Waited(SilentProgress):
         if time.monotonic() > self._until:
             raise UpstreamError(
                 f"the search was not done in the {self._left_s:,.0f} s that were left of this "
-                "request; read fewer tokens, name the units of fewer layers, ask for no probes, or "
-                "run `autointerp find`, which takes its time",
+                "request. The model is loaded now: ask again, with fewer tokens or texts, units "
+                "of fewer layers, or no probes; or run `autointerp find`, which takes its time",
                 retryable=True,
             )
 

@@ -183,7 +183,7 @@ function curve(lines, chance, dense) {
   plot.append(element("span", "MCC 1", "end"), drawing, element("span", "0", "end low"));
   const places = element("div", "", "places");
   places.append(...points.map((one) => element("span", `${one.k} ${one.k === 1 ? "unit" : "units"}`)));
-  return [plot, places, element("p", "Dashed: all candidates together above, the highest of shuffled labels below.", "facts")];
+  return [plot, places, element("p", "Dotted: all candidates together above, the highest of shuffled labels below.", "facts")];
 }
 
 function svg(name, attributes) {

@@ -122,4 +122,4 @@ def test_what_cannot_be_looked_for_is_one_sentence(
 def test_a_search_ends_when_nobody_waits_for_it_any_more(room: WorkerInProcess) -> None:
     reply = asked_of(room, positive=WITH, negative=WITHOUT, left_s=0.0)
     assert reply["code"] == "busy"
-    assert "read fewer tokens, name the units of fewer layers" in reply["error"]
+    assert "ask again, with fewer tokens or texts" in reply["error"]
