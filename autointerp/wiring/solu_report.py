@@ -133,13 +133,15 @@ def _sentences(  # noqa: PLR0913 - all that was found
         said.append(told)
     for (one, other), how in agreed.items():
         if how is None:
-            said.append(f"{one} and {other} judged no item in common.")
+            said.append(f"The judges {one} and {other} judged no item in common.")
         elif how.kappa is None:
-            said.append(f"{one} and {other} always say the same one thing: kappa is undefined.")
+            said.append(
+                f"The judges {one} and {other} always say the same thing: kappa is undefined."
+            )
         else:
             said.append(
-                f"{one} and {other} agree on {_per_cent(how.share)} of {how.n} items, kappa "
-                f"{how.kappa:.2f} [{how.low:.2f}, {how.high:.2f}]."
+                f"The judges {one} and {other} agree on {_per_cent(how.share)} of {how.n} items, "
+                f"kappa {how.kappa:.2f} [{how.low:.2f}, {how.high:.2f}]."
             )
     said += [
         f"{judge} gave no verdict on {n} items because of failures; run again to ask once more."

@@ -8,7 +8,11 @@ from typing import Literal
 
 from autointerp.core.errors import InputError
 from autointerp.core.scores import Score
-from autointerp.statistics.probing.any_unit_rule import AnyUnitRule, fit_any_unit_rule
+from autointerp.statistics.probing.any_unit_rule import (
+    AnyUnitRule,
+    fit_any_unit_rule,
+    own_correlations,
+)
 from autointerp.statistics.probing.baselines import Baseline, DenseProbe
 from autointerp.statistics.probing.examples import LabelledExamples
 from autointerp.statistics.probing.sparse_probes import ProbeAtK
@@ -17,6 +21,10 @@ LEAST_MCC = 0.2
 """Below that on held-out documents no probe is said to find the feature."""
 ENOUGH = 0.9
 """Share of the best probe's correlation from which on fewer units are enough."""
+OWN = 0.1
+"""Correlation from which on a unit tells the feature by itself, where that is beyond chance."""
+MOST = 0.5
+"""Share of the sum's correlation that one unit then has at least."""
 OWN_PART = 0.1
 """Share of the positives that a unit with a part of its own finds alone."""
 _LEAST_PARTS = 2
@@ -68,9 +76,11 @@ def judge(  # noqa: PLR0913 - all that speaks for and against it
 
     Absent: the best probe's correlation is under `LEAST_MCC`, or no higher than a probe's on
     shuffled labels. Else the fewest units are taken whose correlation is `ENOUGH` of the best. Of
-    several, they are a union if "any of them fires" is `ENOUGH` of their sum, and two or more find
-    `OWN_PART` of the positives alone each; otherwise only the sum separates: superposition, as
-    where no probe but the dense one is enough, and where as many random directions do as well.
+    several, it is one unit if only that of the probe on one unit tells the feature by itself
+    (`OWN`), `MOST` of what their sum does: the others take out what it shares with them. They are
+    a union if "any of them fires" is `ENOUGH` of their sum, and two or more find `OWN_PART` of the
+    positives alone each; otherwise only the sum separates: superposition, as where no probe but
+    the dense one is enough, and where as many random directions do as well.
 
     Args:
         probes: of several sizes, with k = 1 among them.
@@ -103,12 +113,14 @@ def judge(  # noqa: PLR0913 - all that speaks for and against it
         )
         return _verdict("superposition", most, best, chance, None, reason)
     fewest = min(enough, key=lambda one: one.k)
-    found = _of_the_fewest(fewest, best, chance, train, test)
-    return _against_directions(found, bases(fewest.k))
+    alone = min(probes, key=lambda one: one.k)
+    found = _of_the_fewest(fewest, alone, best, chance, train, test)
+    return _against_directions(found, bases(found.k or fewest.k))
 
 
-def _of_the_fewest(
+def _of_the_fewest(  # noqa: PLR0913, PLR0917 - what decides, called from one place
     fewest: ProbeAtK,
+    alone: ProbeAtK,
     best: float,
     chance: float,
     train: LabelledExamples,
@@ -117,6 +129,17 @@ def _of_the_fewest(
     if fewest.k == 1:
         reason = f"one unit reaches a correlation of {_mcc(fewest):.2f}, the best probe {best:.2f}"
         return _verdict("one unit", fewest, best, chance, None, reason)
+    own = dict(zip(fewest.probe.units, own_correlations(fewest.probe, train, test), strict=True))
+    least = max(OWN, chance)
+    carriers = [unit for unit, mcc in own.items() if mcc >= least]
+    if carriers == list(alone.probe.units) and _mcc(alone) >= MOST * _mcc(fewest):
+        others = max(mcc for unit, mcc in own.items() if unit not in alone.probe.units)
+        reason = (
+            f"one unit reaches a correlation of {_mcc(alone):.2f}; of the {fewest.k - 1} others "
+            f"with which it reaches {_mcc(fewest):.2f} none tells the feature by itself (at most "
+            f"{others:.2f}): they take out what it shares with them"
+        )
+        return _verdict("one unit", alone, best, chance, None, reason)
     rule = fit_any_unit_rule(fewest.probe, train, test)
     carrier, reason = _of_several(fewest, rule)
     return _verdict(carrier, fewest, best, chance, rule, reason)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from autointerp.core.errors import InputError
+from autointerp.statistics.probing.any_unit_rule import own_correlations
 from autointerp.statistics.probing.baselines import (
     Baseline,
     fit_dense_probe,
@@ -40,6 +41,10 @@ def planted(kind: str, seed: int, n: int = 1600) -> LabelledExamples:
         values[:, 9] += 5 * (has | (rng.random(n) < 0.25))
     elif kind == "finer":
         values[:, 9] += 5 * (has & (part == 0))
+    elif kind == "shared noise":
+        noise = 2 * rng.standard_normal(n)
+        values[:, 9] += 4 * has + noise
+        values[:, 2] += noise
     elif kind == "dense":
         values = rng.standard_normal((n, N_UNITS)) + 0.8 * has[:, None]
     return LabelledExamples(values, has, np.arange(n) // 8, np.ones(n))
@@ -80,6 +85,21 @@ def test_one_unit_is_told(seed: int) -> None:
     assert (found.carrier, found.units, found.grain) == ("one unit", (9,), "as fine")
     assert found.mcc is not None
     assert found.mcc > 0.9 > found.chance_mcc
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_only_takes_out_noise_that_a_unit_shares_does_not_carry_the_feature(seed: int) -> None:
+    sides = split_examples(planted("shared noise", seed), seed=seed)
+    one, two = sweep_sparse_probes(*sides, SweepOptions(ks=(2, 1)))[::-1]
+    assert set(two.probe.units) == {2, 9}
+    # The sum is so much better that one unit is not enough.
+    assert (one.scores.mcc.value or 0) < 0.9 * (two.scores.mcc.value or 0)
+    alone = dict(zip(two.probe.units, own_correlations(two.probe, *sides), strict=True))
+    assert alone[9] == pytest.approx(one.scores.mcc.value)
+    assert alone[2] < 0.1
+    found = verdict_of("shared noise", seed)
+    assert (found.carrier, found.units, found.k) == ("one unit", (9,), 1)
+    assert "none tells the feature by itself" in found.reason
 
 
 @pytest.mark.parametrize("seed", range(4))
