@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from autointerp.activations.feature_search import (
+from autointerp.activations.searching_features import (
     N_CANDIDATES,
     FeatureSearch,
     fitting_options,

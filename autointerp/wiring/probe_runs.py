@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from autointerp.activations.feature_search import N_CANDIDATES
+from autointerp.activations.searching_features import N_CANDIDATES
 from autointerp.core.errors import InputError
 from autointerp.core.feature_search import ProbeReport
 from autointerp.core.one_line import shortened

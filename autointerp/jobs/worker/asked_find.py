@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from typing_extensions import override
 
-from autointerp.activations.feature_search import FeatureSearch, fitting_options, measure_named
+from autointerp.activations.searching_features import FeatureSearch, fitting_options, measure_named
 from autointerp.core.causal_json import causal_json
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import UpstreamError
