@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,7 @@ from autointerp.activations.searching_features import FeatureSearch, fitting_opt
 from autointerp.core.causal_json import causal_json
 from autointerp.core.config import CorpusConfig
 from autointerp.core.errors import UpstreamError
+from autointerp.core.one_line import joined
 from autointerp.core.progress import Progress, SilentProgress
 from autointerp.core.text import TextTokenizer
 from autointerp.corpora.features import (
@@ -78,7 +80,13 @@ def find_asked(models: LoadedModels, asked: FindAsked, *, left_s: float) -> dict
     began = time.monotonic()
     labelled = _labelled(asked, subject.tokenizer, waited)
     search.seconds["text"] = time.monotonic() - began
-    return causal_json(search.run(labelled))
+    report = search.run(labelled)
+    left_out = [str(k) for k in asked.k if k not in options.ks]
+    if left_out:
+        n = sum(len(group.indices) for group in units)
+        note = f"no probe of {joined(left_out)} units: {n:,} were to be ranked"
+        report = replace(report, notes=(*report.notes, note))
+    return causal_json(report)
 
 
 def _labelled(asked: FindAsked, tokenizer: TextTokenizer, progress: Progress) -> LabelledCorpus:

@@ -217,6 +217,7 @@ FORMS = (
     "GET /moved?a=tiny?site={0}&b=tiny?corpus={1}&sort={2}",
     f"GET /compare?model=tiny&hook={_UNIT}&index=131&a={{0}}&b=tiny?site={{1}}",
     *("POST /v1/models/{0}/units/{1}/{2}/document", "POST /v1/models/{0}/evidence"),
+    *("POST /v1/models/{0}/find", "GET /models/{0}/find"),
     *("GET /v1/models/{0}/evidence", "GET /v1/models/{0}/units/{1}/{2}/evidence"),
     "GET /sign-in?next={0}",
     *("GET /api/feature/{0}/{1}/{2}", "GET /api/feature/tiny/{0}/131"),

@@ -94,6 +94,14 @@ def test_labelled_spans_and_patterns_say_which_tokens_are_meant(
     assert by_pattern.seconds.keys() == {"text", "rank", "record"}
 
 
+def test_probes_of_more_units_than_there_are_leave_a_note(room: WorkerInProcess) -> None:
+    reply = asked_of(room, positive=WITH, negative=WITHOUT, units="1:0-2", k=[16, 4, 2, 1])
+    found = FoundFeature.model_validate(reply)
+    assert found.probes is not None
+    assert [line.k for line in found.probes.lines] == [2, 1]
+    assert found.notes == ["no probe of 16, 4 units: 3 were to be ranked"]
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [
