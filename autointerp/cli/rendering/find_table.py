@@ -12,7 +12,7 @@ from rich.text import Text
 from autointerp.cli.rendering.console import number, plain_table, visible
 from autointerp.cli.rendering.probe_table import print_probes
 from autointerp.cli.rendering.result_tables import one_heading, row_name
-from autointerp.core.feature_search import ClassCounts, FindReport
+from autointerp.core.feature_search import ClassCounts, FeatureUnit, FindReport
 
 _WIDE = 100
 _N_LAYERS = 5
@@ -46,8 +46,8 @@ def _sentences(report: FindReport) -> Iterator[str]:
     best = report.units[0]
     yield (
         f"Of {report.n_units:,} units of {report.subject}, {best.unit.short} tells it best by "
-        f"{_WORDS[report.measure]}: average precision {number(best.tested)} on documents held "
-        f"out, where chance is {number(report.tested.base_rate)}."
+        f"{_WORDS[report.measure]}: average precision {number(best.tested)}{_spread(best)} on "
+        f"documents held out, where chance is {number(report.tested.base_rate)}."
     )
     others = [f"{layer.best.short} ({number(layer.value)})" for layer in report.layers[1:_N_LAYERS]]
     if others:
@@ -57,12 +57,13 @@ def _sentences(report: FindReport) -> Iterator[str]:
 def _table(report: FindReport, width: int) -> Table:
     hook = one_heading(one.unit for one in report.units)
     table = plain_table(f"unit{f', {visible(hook)}' if hook else ''}")
-    names = ["held out", "ranked on", "F", "mean diff.", "information"]
+    names = ["held out", "ranked on", "95 % held out", "F", "mean diff.", "information"]
     rows = []
     for one in report.units:
         cells = [
             number(one.tested),
             number(one.average_precision),
+            _spread(one).strip(" []") or "-",
             "-" if one.f_statistic is None else f"{one.f_statistic:,.0f}",
             f"{one.mean_difference:+.2f}",
             f"{one.mutual_information:.4f}",
@@ -86,6 +87,12 @@ def _table(report: FindReport, width: int) -> Table:
     return table
 
 
+def _spread(one: FeatureUnit) -> str:
+    if one.tested_low is None or one.tested_high is None:
+        return ""
+    return f" [{number(one.tested_low)} to {number(one.tested_high)}]"
+
+
 def _cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else f"{set_cell_size(text, width - 1).rstrip()}…"
 
@@ -95,6 +102,8 @@ def _legend(report: FindReport) -> Iterator[str]:
         "held out, ranked on: average precision of the side marked + (high activations) or - (low "
         f"ones), on {_tokens(report.tested)} and on {_tokens(report.ranked)} of {report.corpus}"
     )
+    if report.units and report.units[0].tested_low is not None:
+        yield "95 %: intervals resample the documents held out, and add what one more may have held"
     if report.units and any(one.label for one in report.units):
         yield "label: what the dictionary calls that side of the unit"
     yield from report.notes

@@ -13,7 +13,7 @@ from autointerp.statistics.probing.any_unit_rule import (
     fit_any_unit_rule,
     own_correlations,
 )
-from autointerp.statistics.probing.baselines import Baseline, DenseProbe
+from autointerp.statistics.probing.baselines import Baseline, DenseProbe, Sides
 from autointerp.statistics.probing.examples import LabelledExamples
 from autointerp.statistics.probing.sparse_probes import ProbeAtK
 
@@ -28,6 +28,8 @@ MOST = 0.5
 OWN_PART = 0.1
 """Share of the positives that a unit with a part of its own finds alone."""
 _LEAST_PARTS = 2
+FEW = 30
+"""Positives held out below which a verdict says that it is open."""
 GRAIN = 0.1
 """By which precision and recall differ where the probe is coarser or finer than the feature."""
 
@@ -80,7 +82,8 @@ def judge(  # noqa: PLR0913 - all that speaks for and against it
     (`OWN`), `MOST` of what their sum does: the others take out what it shares with them. They are
     a union if "any of them fires" is `ENOUGH` of their sum, and two or more find `OWN_PART` of the
     positives alone each; otherwise only the sum separates: superposition, as where no probe but
-    the dense one is enough, and where as many random directions do as well.
+    the dense one is enough, and where as many random directions do as well. With fewer than `FEW`
+    positives held out the reason says that it is open.
 
     Args:
         probes: of several sizes, with k = 1 among them.
@@ -95,6 +98,22 @@ def judge(  # noqa: PLR0913 - all that speaks for and against it
     """
     if all(one.k != 1 for one in probes):
         raise InputError("a verdict needs the probe on one unit: add k = 1 to the sizes")
+    found = _judged(probes, dense, shuffled, (train, test), bases)
+    n_positive = int(test.has.sum())
+    if n_positive >= FEW:
+        return found
+    return replace(
+        found, reason=f"{found.reason}; with {n_positive} positives held out this is open"
+    )
+
+
+def _judged(
+    probes: Sequence[ProbeAtK],
+    dense: DenseProbe,
+    shuffled: Sequence[Baseline],
+    sides: Sides,
+    bases: Bases,
+) -> ProbeVerdict:
     mccs = [_mcc(one) for one in probes]
     best, chance = max(dense.scores.mcc.value or 0.0, *mccs), max(b.highest_mcc for b in shuffled)
     if best < LEAST_MCC or best <= chance:
@@ -114,22 +133,17 @@ def judge(  # noqa: PLR0913 - all that speaks for and against it
         return _verdict("superposition", most, best, chance, None, reason)
     fewest = min(enough, key=lambda one: one.k)
     alone = min(probes, key=lambda one: one.k)
-    found = _of_the_fewest(fewest, alone, best, chance, train, test)
+    found = _of_the_fewest(fewest, alone, best, chance, sides)
     return _against_directions(found, bases(found.k or fewest.k))
 
 
-def _of_the_fewest(  # noqa: PLR0913, PLR0917 - what decides, called from one place
-    fewest: ProbeAtK,
-    alone: ProbeAtK,
-    best: float,
-    chance: float,
-    train: LabelledExamples,
-    test: LabelledExamples,
+def _of_the_fewest(
+    fewest: ProbeAtK, alone: ProbeAtK, best: float, chance: float, sides: Sides
 ) -> ProbeVerdict:
     if fewest.k == 1:
         reason = f"one unit reaches a correlation of {_mcc(fewest):.2f}, the best probe {best:.2f}"
         return _verdict("one unit", fewest, best, chance, None, reason)
-    own = dict(zip(fewest.probe.units, own_correlations(fewest.probe, train, test), strict=True))
+    own = dict(zip(fewest.probe.units, own_correlations(fewest.probe, *sides), strict=True))
     least = max(OWN, chance)
     carriers = [unit for unit, mcc in own.items() if mcc >= least]
     if carriers == list(alone.probe.units) and _mcc(alone) >= MOST * _mcc(fewest):
@@ -140,7 +154,7 @@ def _of_the_fewest(  # noqa: PLR0913, PLR0917 - what decides, called from one pl
             f"{others:.2f}): they take out what it shares with them"
         )
         return _verdict("one unit", alone, best, chance, None, reason)
-    rule = fit_any_unit_rule(fewest.probe, train, test)
+    rule = fit_any_unit_rule(fewest.probe, *sides)
     carrier, reason = _of_several(fewest, rule)
     return _verdict(carrier, fewest, best, chance, rule, reason)
 

@@ -150,12 +150,25 @@ function probed({ verdict, lines, baselines, dense_mcc: dense, n_candidates: n }
   const said = element("p", "", "verdict");
   said.append(element("b", `${capital(verdict.carrier)}${who}`), `: ${verdict.reason}${GRAINS[verdict.grain] ?? ""}.`);
   const rows = lines.map((line) => [String(line.k), digits(line.f1.value), digits(line.precision.value), digits(line.recall.value), `${digits(line.mcc.value)}${interval(line.mcc)}`, `${line.units.slice(0, 4).map(shortName).join(", ")}${line.units.length > 4 ? ` and ${line.units.length - 4} more` : ""}`]);
-  const chance = baselines.map((one) => `${one.name} of ${one.k} at most ${digits(one.highest_mcc)}`).join("; ");
+  const sizes = tableOf("", ["units", "F1", "precision", "recall", "MCC (95 %)", "which"], rows);
+  sizes.className = "sizes";
   return [
     element("h2", "How many units carry it"), said, ...curve(lines, verdict.chance_mcc, dense.value),
-    wide(tableOf("", ["units", "F1", "precision", "recall", "MCC (95 %)", "which"], rows)),
-    element("p", `Probes on the best ${n.toLocaleString("en")} units of three hook points, scored on documents held out. MCC of the probe on all of them ${digits(dense.value)}; by chance or of others: ${chance}.`, "facts"),
+    wide(sizes), wide(compared(baselines)),
+    element("p", `Probes on the best ${n.toLocaleString("en")} units of three hook points, scored on documents held out; MCC of the probe on all of them ${digits(dense.value)}. MCC beside: the median of several draws, the highest in brackets.`, "facts"),
   ];
+}
+
+/** What probes are read against, a column for each number of units. */
+function compared(baselines) {
+  const ks = [...new Set(baselines.map((one) => one.k))], names = [...new Set(baselines.map((one) => one.name))];
+  const cell = (name, k) => {
+    const found = baselines.find((one) => one.name === name && one.k === k);
+    return found ? `${digits(found.median_mcc)} (${digits(found.highest_mcc)})` : "–";
+  };
+  const table = tableOf("", ["MCC beside", ...ks.map((k) => `${k} ${k === 1 ? "unit" : "units"}`)], names.map((name) => [name, ...ks.map((k) => cell(name, k))]));
+  table.className = "compared";
+  return table;
 }
 
 const GRAINS = { coarser: "; it is coarser than the feature: it is there at other tokens too", finer: "; it is finer than the feature: it is at a part of its tokens" };

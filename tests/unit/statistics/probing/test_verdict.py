@@ -147,6 +147,17 @@ def test_a_feature_that_random_directions_carry_as_well_is_no_matter_of_units(se
         assert (own.carrier, "random directions" in own.reason) == (carrier, False)
 
 
+@pytest.mark.parametrize("n", [200, 1600])
+def test_few_positives_leave_a_verdict_open(n: int) -> None:
+    sides = split_examples(planted("one unit", 0, n=n))
+    probes = sweep_sparse_probes(*sides, SweepOptions(ks=(1,)))
+    found = judge(probes, fit_dense_probe(*sides), [shuffled_labels(sides, 1, n_draws=3)], *sides)
+    n_positive = int(sides[1].has.sum())
+    assert (n_positive < 30) == (n == 200)
+    said = f"with {n_positive} positives held out this is open"
+    assert found.reason.endswith(said) == (n == 200)
+
+
 def test_there_is_no_verdict_without_the_probe_on_one_unit() -> None:
     sides = split_examples(planted("one unit", 0))
     probes = sweep_sparse_probes(*sides, SweepOptions(ks=(4,)))
