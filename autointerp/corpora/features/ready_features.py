@@ -49,8 +49,8 @@ def feature_named(name: str) -> Feature:
         return known[asked]
     near = get_close_matches(asked, known, n=3, cutoff=0.5)
     near += [one for one in known if asked and asked in one.split("-") and one not in near]
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    hint = f"; did you mean {' or '.join(near)}?" if near else "."
     raise InputError(
-        f"there is no feature {shortened(name)}; {hint}There are {', '.join(known)}, and "
+        f"there is no feature {shortened(name)}{hint} There are {', '.join(known)}, and "
         f"{', '.join(_FORMS)}"
     )
