@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from worker_in_process import WorkerInProcess, tiny_spec
+from worker_in_process import QUICK, WorkerInProcess, tiny_spec
 
 from autointerp.core.causal_evidence import EvidenceKind
 from autointerp.core.causal_request import CausalRequest
@@ -186,6 +187,8 @@ def test_a_cancelled_job_keeps_what_is_done_and_a_retry_does_the_rest(
         answered.append(kept.unit)
         if len(answered) == 2:
             labelled.job_service.cancel(job.id)
+            # For longer than a worker takes to look whether its work is still wanted.
+            time.sleep(10 * QUICK.poll_s)
 
     store.put_evidence = put_and_cancel  # type: ignore[method-assign]
     job = labelled.submit(evidence_spec("0:0-3"))
